@@ -173,7 +173,7 @@ fn become_python(state: &str, words: &[&CStr], environ: *const *const c_char) ->
 }
 
 fn fail(reason: &str) -> ! {
-    // A stream that takes no error has nobody to tell it to.
+    // If stderr takes no text, there is no other place for it.
     let _ = standard_stream(2).write_all(format!("dsops: error[launcher]: {reason}\n").as_bytes());
     exit(2)
 }

@@ -3,7 +3,8 @@
 For Python programs: `dsops.open().secrets("production")`, `dsops.open().boto3_session("store")` (dsops/library.py).
 """
 
-# `typing` is not imported, because that would slow down every command. Type checkers know this constant, too.
+# `typing` is not imported, because that would slow down every command. Type checkers treat this constant like
+# `typing.TYPE_CHECKING`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsops.library import open_library as open  # noqa: A004 - `dsops.open` is read as a whole

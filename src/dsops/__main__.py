@@ -56,7 +56,7 @@ def _on_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
 
 
 def _restore_locale() -> None:
-    """Restore LC_CTYPE if Python itself has set it, in the locale `C` (PEP 538), so that no command inherits it."""
+    """Restore LC_CTYPE if Python has changed it (PEP 538), so that no command inherits the change."""
     if os.environ.get("LC_CTYPE") not in ("C.UTF-8", "C.utf8", "UTF-8"):
         return
     try:
@@ -71,7 +71,7 @@ def _restore_locale() -> None:
 
 
 def _handover(words: "list[str]") -> "Handover | None":
-    """Return how far the launcher has come, and remove that from the command line; None without a launcher."""
+    """Remove the launcher's word from the command line and return its state; None without a launcher."""
     if not (words and words[0].startswith("--launcher=")):
         return None
     from dsops.agent.handover import take
@@ -152,7 +152,7 @@ def _answer(words: "list[str]", begun: "client.Begun | None") -> "int | None":
 
 
 def _write_rest(data: bytes, code: int, words: "list[str]") -> int:
-    """Write the rest of an answer; returns the exit code: `code`, unless that fails."""
+    """Write the rest of an answer to stdout; return `code`, or another exit code if writing fails."""
     if not data:
         return code
     from dsops.cli import write_answer

@@ -22,7 +22,7 @@ _FIRST_LOOK_SECONDS = 0.001
 _LONGEST_LOOK_SECONDS = 0.05
 _MOST_VALUES = 10_000
 _MOST_OLD_ENDS = 64
-"""How many times of renewed or dropped entries a small cache remembers."""
+"""The number of expiry times kept in addition to two for each entry; above it, outdated times are removed."""
 _FACT_LIFETIME = timedelta(hours=1)
 """How long a fact about a session is cached; afterwards, for example, a role's permissions may have changed."""
 
@@ -80,8 +80,8 @@ class _Ends(Generic[K]):
     def add(self, key: K, end: datetime, present: Mapping[K, object]) -> None:
         """Remember that the entry expires; `present` are the entries of the cache.
 
-        An entry that was renewed or dropped leaves an old time behind, so that most times may be old. They are then
-        removed, which is amortized over the calls that added them.
+        A renewed or dropped entry leaves its old time behind. When most times are old, the old times are removed. The
+        cost of the removal is amortized over the calls that added them.
         """
         self._added += 1
         heappush(self._heap, (end, self._added, key))
@@ -95,7 +95,7 @@ class _Ends(Generic[K]):
             entry = heappop(self._heap)
             if entry[0] < now:
                 yield entry[2]
-            else:  # another thread has removed the first time
+            else:  # another thread has removed the due entry, and this later entry is not due yet
                 heappush(self._heap, entry)
 
 

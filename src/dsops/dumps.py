@@ -34,7 +34,10 @@ class UsersLimit:
 
 
 def _set(soft: int | None) -> None:
-    """Set the soft limit of core dumps, but at most to the hard limit. An agent has lowered its hard limit."""
+    """Set the soft limit of core dumps, but never above the hard limit.
+
+    For example, the agent sets its own hard limit to 0.
+    """
     if soft is not None and sys.platform != "win32":
         import resource
 

@@ -33,7 +33,7 @@ _HOST_PREFIXES = {"sso": "portal.sso", "sso-oidc": "oidc"}
 IAM Identity Center's host names are from the time when it was called AWS SSO.
 """
 _WITH_FIPS_NAMES = ("secretsmanager", "kms", "athena")
-"""Services that have separate FIPS host names also in GovCloud, as in other partitions."""
+"""Services whose FIPS host names in GovCloud differ from their standard host names."""
 _OF_A_PARTITION = ("iam", "organizations")
 """Services that have one address for all regions of a partition."""
 
@@ -189,7 +189,8 @@ def is_loopback(host: str) -> bool:
 def is_aws_host(host: str) -> bool:
     """Return whether the host belongs to an AWS service, including VPC endpoints.
 
-    `amazonaws.com` alone proves nothing: customers' buckets, load balancers and instances have names in it.
+    The domain `amazonaws.com` alone proves nothing, because it also contains the names of customers' buckets, load
+    balancers and instances.
     """
     host = host.lower().rstrip(".")
     labels = host.split(".")
@@ -320,9 +321,9 @@ def _is_plain_name_fips(service: str, partition: Partition, *, dual_stack: bool)
 
 
 def _has_dual_stack_name(service: str, partition: Partition, *, fips: bool) -> bool:
-    """Return whether dual stack has a host name of its own.
+    """Return whether the service has a separate host name for dual stack.
 
-    In most partitions, Secrets Manager's usual host also serves IPv6, so it has none.
+    In most partitions, Secrets Manager has none, because its usual host name also serves IPv6.
     """
     if service != "secretsmanager" or partition.name not in ("aws", "aws-us-gov", "aws-cn"):
         return True

@@ -19,7 +19,10 @@ IDENTITY = tuple(
     AWS_CONTAINER_CREDENTIALS_FULL_URI
     """.split()
 )
-"""Variables that determine an AWS SDK's identity. If mixed with inherited ones, they give a wrong one, or none."""
+"""Variables that determine which identity an AWS SDK uses.
+
+If new and inherited variables are mixed, the SDK uses a wrong identity or finds none.
+"""
 
 _ATTENDANTS = (
     "AWS_CREDENTIAL_EXPIRATION",
@@ -52,7 +55,10 @@ _PRISTINE = frozenset(
 
 ACTIVE, EXPIRES, DANGER = "DSOPS_ACTIVE", "DSOPS_EXPIRES", "DSOPS_DANGER"
 PROMPT = "DSOPS_PROMPT"
-"""Set by the code of `dsops hook prompt`: the prompts of this user's shells show the variables above."""
+"""The variable which says that the user's prompt shows DSOPS_ACTIVE and DSOPS_EXPIRES.
+
+The code of `dsops hook prompt` sets it.
+"""
 """Variables that tell a prompt and a nested dsops which environment or store the process was started with."""
 
 
@@ -92,7 +98,8 @@ def child_environment(
     - `marks`: replace the inherited ACTIVE, EXPIRES and DANGER; if None, these three are inherited.
 
     The variables of an AWS identity are kept or dropped together, so that two sessions never mix. If an inherited
-    identity variable is kept, all those of dsops are dropped. If dsops sets one, all inherited ones are removed.
+    identity variable is kept, all identity variables of dsops are dropped. If dsops sets an identity variable, all
+    inherited identity variables are removed.
     """
     # A process can inherit a variable without a name (`=x`), which Python's exec refuses to pass on.
     inherited = {name: value for name, value in parent.items() if name and (not is_pristine or _is_plain(name))}

@@ -19,7 +19,7 @@ class Where(NamedTuple):
     file: str
     line: int = 0
     is_profile: bool = False
-    """Whether an AWS profile is there: errors about it name the profile's keys."""
+    """Whether the place is in an AWS profile; if so, errors use the key names of AWS profiles."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file
@@ -34,7 +34,7 @@ class Problem(NamedTuple):
     hint: str = ""
 
     def in_words_of_file(self) -> Problem:
-        """Return the problem in the words of its file: those of AWS for a profile."""
+        """Return the problem with key names as in its file: for an AWS profile, these are AWS's names."""
         if not self.where.is_profile:
             return self
         from dsops.text import PROFILE_KEYS, in_profile_words

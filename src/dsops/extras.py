@@ -1,8 +1,8 @@
 """Build the command that adds an extra or a package to this installation of dsops.
 
-The command uses the program with which dsops was installed (pip, uv or pipx). It names the source from which dsops was
-installed, or the packages. It never names dsops alone, because the name may belong to another project on a package
-index.
+The command uses the program with which dsops was installed (pip, uv or pipx). It installs dsops from a folder, file or
+URL, or it installs only the additional packages. It never installs dsops by its name alone, because the name may
+belong to another project on a package index.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _extras(item: dict[str, object]) -> list[str]:
 
 
 def _uv_requirements() -> list[dict[str, object]]:
-    """Return the requirements of this tool in the file that `uv tool install` writes; [] if the file can't be read."""
+    """Return the requirements that `uv tool install` recorded for this tool; [] if its file can't be read."""
     import tomllib
 
     try:

@@ -132,7 +132,7 @@ class Library:
         return values
 
     def credentials(self, store: str, *, environment: str = "") -> Credentials:
-        """Return a store's session: the one that it issues, or the one that it reads secrets with.
+        """Return the session that a store issues, or the session that the store reads secrets with.
 
         A cached session is returned as long as it has enough time left. A store with `session_policy: auto` needs
         `environment`, the environment that uses the session.

@@ -59,7 +59,7 @@ class StoreEntry(NamedTuple):
 
     @property
     def is_dangerous(self) -> bool:
-        """Whether the store has `danger: true`. Where the value is a `${NAME}`, only a plan can tell."""
+        """Whether the store has `danger: true`; False for a `${NAME}`, whose value is known only in a plan."""
         return self.text_of("danger").lower() in {"true", "yes", "on", "1"}
 
 

@@ -22,7 +22,7 @@ class Event(NamedTuple):
 
 
 CLOCK_CORRECTED = "clock.corrected"
-"""The name of the event that this machine's clock differs much from AWS's clock."""
+"""The name of the event that reports a large difference between this machine's clock and AWS's clock."""
 
 WAIT_BEGUN = "wait.begun"
 WAIT_OVER = "wait.over"
@@ -164,7 +164,7 @@ def _unmeasured(_name: str, _labels: tuple[str, ...], _value: float) -> None:
 
 
 class Runtime(NamedTuple):
-    """The parts of its surroundings that dsops uses. Tests pass fakes; only `cli` makes the real Runtime."""
+    """The interface to everything that dsops uses from its process; tests pass fakes."""
 
     environ: Mapping[str, str]
     """The environment variables to use: those of the client, which may be another process."""

@@ -198,9 +198,10 @@ def run(
     clock: Callable[[], float] = monotonic,
     outside: Callable[[Callable[[], object]], object] = lambda work: work(),
 ) -> T:
-    """Run the coroutine and all tasks that it starts; return its result. An error or Ctrl-C aborts all transfers.
+    """Run the coroutine and all tasks that it starts; return its result.
 
-    `sleep` and `clock` belong together: a test with a fake clock passes both. `outside` makes the calls of `blocking`.
+    An error or Ctrl-C aborts all transfers. `sleep` and `clock` belong together: a test with a fake clock passes both.
+    `outside` runs the calls that are passed to `blocking`.
     """
     return _Loop(driver, sleep, clock, outside).run(work)
 

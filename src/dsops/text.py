@@ -14,7 +14,7 @@ PROFILE_KEYS = {
 
 
 def in_profile_words(text: str) -> str:
-    """Return a message about a profile: each key of a store in backticks becomes the profile's key."""
+    """Return a message in which each store key in backticks is replaced by the AWS profile's key."""
     if "`" not in text:
         return text
     import re

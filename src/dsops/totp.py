@@ -21,7 +21,10 @@ _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 
 
 def code_at(seed: str, now: float) -> str:
-    """Return the six digits that a device with this seed shows at `now`. Raises ValueError if it is not base32."""
+    """Return the six digits that a device with this seed shows at the time `now`.
+
+    Raises ValueError if the seed is not base32.
+    """
     return code_of(key_of(seed), int(now // STEP_SECONDS))
 
 

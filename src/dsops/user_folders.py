@@ -1,4 +1,4 @@
-"""The folders of dsops in the user's home, for settings and stores, data, and state; and paths as messages show them.
+"""The user's dsops folders (configuration, data and state), and paths in the form that messages show.
 
 On Windows, settings are below %APPDATA%, and data and state below %LOCALAPPDATA%. Elsewhere the XDG base directory
 specification applies, which says to ignore relative paths.
@@ -25,9 +25,10 @@ def shown_path(path: str, environ: "Mapping[str, str]", folder: str = "") -> str
 
 
 def with_tilde(text: str, environ: "Mapping[str, str]") -> str:
-    """Return a message with `~` for the home folder at the start of each path, where a shell expands it as well.
+    """Return a message in which `~` replaces the home folder at the start of each path.
 
-    A path before a line number (`FILE:3: message`) stays, because editors and CI systems open it.
+    The folder is replaced only where a shell would expand the `~`. A path before a line number (`FILE:3: message`) is
+    not changed, because editors and CI systems open it.
     """
     home = home_folder(environ).rstrip(_SEPARATORS)
     if not home or home not in text:
@@ -43,12 +44,18 @@ def config_folder(environ: "Mapping[str, str]", platform: str = sys.platform) ->
 
 
 def data_folder(environ: "Mapping[str, str]", platform: str = sys.platform) -> str:
-    """Return the folder of permissions and lists, such as ~/.local/share/dsops; "" without a home folder."""
+    """Return the folder of permissions and of the keyring's list, such as ~/.local/share/dsops.
+
+    Returns "" without a home folder.
+    """
     return _folder(environ, platform, "LOCALAPPDATA", "XDG_DATA_HOME", ".local/share")
 
 
 def state_folder(environ: "Mapping[str, str]", platform: str = sys.platform) -> str:
-    """Return the folder of the audit trail and the like, such as ~/.local/state/dsops; "" without a home folder."""
+    """Return the folder of the audit trail and other state, such as ~/.local/state/dsops.
+
+    Returns "" without a home folder.
+    """
     return _folder(environ, platform, "LOCALAPPDATA", "XDG_STATE_HOME", ".local/state")
 
 

@@ -76,11 +76,14 @@ The code works only once, so the client must not repeat the request.
 _TRIES = 3
 PLAIN = ("--json", "--keep-existing", "--pristine")
 PLAIN_WITH_VALUE = ("--config", "-c", "--credentials", "--env", "-e", "--min-ttl", "--reason")
-"""Options with a value that a simple `exec` may have. For it, the agent only has to return the environment."""
+"""Options that take a value and that a simple `exec` may have.
+
+For a simple `exec`, the agent only has to return the environment.
+"""
 ANSWERED = ("complete", "credentials", "get", "hook-load", "render")
 """Commands whose complete output the agent can produce, so that the client only prints it."""
 _NOT_STARTING = ("complete", "hook-load")
-"""Commands that the user does not type: they use a running agent, and start none before they need secrets."""
+"""Commands that a shell runs by itself: they start an agent only when they need secrets."""
 _OWN_WORK = ("--no-agent", "--pick", "--verbose", "-v", "--debug", "--quiet", "-q", "--help", "-h")
 _OFF = ("off", "0", "no", "false")
 
@@ -142,13 +145,13 @@ def _read(connection: "_socket.socket", length: int, until: float) -> "bytes | N
 def stamp() -> bytes:
     """Return an identifier of this dsops installation. The client refuses an agent of another installation.
 
-    It consists of the version, the Python's file and the time of the last change of both files, which
-    `launcher/main.rs` reads, too.
+    It consists of the version, the inode and modification time of the Python executable, and the modification time of
+    this file. `launcher/main.rs` reads the same values.
     """
     changed = os.stat(__file__).st_mtime_ns
     try:
         python = os.stat(sys.executable)
-    except OSError:  # an embedded Python has no program
+    except OSError:  # an embedded Python may have no executable
         return f"{__version__} {sys.hexversion:x} {changed}".encode()
     return f"{__version__} {python.st_ino:x} {python.st_mtime_ns} {changed}".encode()
 
@@ -195,8 +198,8 @@ def address_in(folder: str) -> str:
     """Return the path of the agent's socket in the folder.
 
     The path differs for each Python and each dsops. It also differs for each namespace, root folder (chroot) and set
-    of groups, because there the same paths may name other files, or files that can't be read. Folders count by their
-    inode, as they may have several paths.
+    of groups, because there the same paths may name other files, or files that can't be read. A folder is identified
+    by its inode, as it may have several paths.
     """
     paths = (sys.prefix if os.path.exists(sys.prefix) else "/", os.path.dirname(__file__), "/")
     prefix, package, root = [os.stat(path) for path in paths]

@@ -188,7 +188,7 @@ class ClientRun:
     def _append(
         self, path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: TrailLimits, lose: Lose, /
     ) -> WriteResult:
-        """Write to the audit trail, together with the requests that are worked on meanwhile."""
+        """Write to the audit trail with the shared writer; other requests may run while this one waits."""
         return self._client.outside(lambda: self._shared.writer.append(path, bodies, mark, now, limits, lose))
 
     def needs_client(self, request: PipelineRequest) -> bool:
@@ -243,7 +243,8 @@ class ClientRun:
     def cached_sessions(self, request: PipelineRequest) -> Mapping[str, Credentials]:
         """Return the usable cached sessions of the request's plan, by step, for steps that send an MFA code.
 
-        A session whose policy depends on the variables of the plan is left out: the client's plan may have fewer.
+        A session whose policy depends on the plan's variables is left out, because the client's plan may have fewer
+        variables.
         """
         config = self._config(request)
         plan = plan_of_session(config, request.store, self.runtime, environment=request.environment)

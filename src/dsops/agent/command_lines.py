@@ -65,14 +65,17 @@ class HookLine(NamedTuple):
 
     request: PipelineRequest
     load: Callable[[Runtime, Fetch, Callable[[DsopsError], bool]], tuple[bytes, str, int]]
-    """Loads the environment of the folder; errors for which the last function returns true are raised.
+    """Loads the environment of the folder; raises errors for which the last function returns true.
 
-    Returns the code for the shell, a line for stderr ("" for none), and the exit code.
+        Returns the code for the shell, a line for stderr ("" for none), and the exit code.
     """
 
 
 ReadConfig = Callable[[str, Collection[str] | None], Config]
-"""Reads the configuration that the command line names ("": the one of the folder), with these profiles as stores."""
+"""Reads a configuration.
+
+Arguments: the value of `--config` ("" for the folder's own configuration), and the AWS profiles to include as stores.
+"""
 
 
 class CompleteLine(NamedTuple):
@@ -93,7 +96,7 @@ class CommandLines(Protocol):
         """Return the parsed `exec`; None if the client has to do the work, for example to report a usage error."""
 
     def answer_line(self, words: Sequence[str], environ: Mapping[str, str]) -> AnswerLine | None:
-        """Parse a command of `client.ANSWERED`, with its name first; None if the client has to do the work."""
+        """Parse the words of a command of `client.ANSWERED`, name first; return None if the client has to run it."""
 
     def note_line(self, text: str) -> str:
         """Format a note for stderr."""

@@ -21,7 +21,7 @@ _MOST_IDLE_DRIVERS = 16
 
 
 class _WaitingDriver:
-    """A driver that lets other requests be worked on while it waits for an answer."""
+    """A driver that lets other requests run while it waits for an answer."""
 
     def __init__(self, driver: tasks.Driver, outside: Outside) -> None:
         self._driver = driver

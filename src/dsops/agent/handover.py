@@ -11,7 +11,8 @@ The first word is `--launcher=STATE:PATH`. PATH is how the launcher was started,
   is the exit code of the command.
 - `interrupted`: Ctrl-C interrupted `hook-load`, and the shell needs the names of the files to watch.
 
-The launcher has blocked SIGINT. A `!` before the state says that it was blocked before, and stays so.
+The launcher has blocked SIGINT. A `!` before STATE says that SIGINT was already blocked when the launcher started. It
+then stays blocked.
 """
 
 import _signal  # type: ignore[import-not-found]

@@ -80,7 +80,7 @@ def request_of(fields: Sequence[bytes]) -> PipelineRequest:
 
 
 _CACHED = 10
-"""The number of fields of a cached session: step, sandbox, and those of `credentials_fields`."""
+"""The number of fields of a cached session: step, sandbox, and the fields of `credentials_fields`."""
 
 _ANSWERED = {None: b"", False: b"aws", True: b"sandbox"}
 

@@ -1,7 +1,7 @@
-"""Keeps the parsed configurations of the agent's clients, so that a configuration that has not changed is parsed once.
+"""Keeps the parsed configurations of the agent's clients, so that an unchanged one is parsed only once.
 
-The keys contain the SHA-256 of every file, so that the agent reads all files for each request, and parses those with
-new content. A permission is checked for each request, too, and is never kept.
+The keys contain the SHA-256 of every file. For each request, the agent reads all files, but parses only files with new
+content. Permissions are not kept: they are checked for each request.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from typing import Any
 
 _MOST_ENTRIES = 512
 _MOST_BYTES = 1 << 21
-"""Maximum bytes of the files whose parsed content is kept. Parsed, they take some 15 times as much."""
+"""Maximum bytes of the files whose parsed content is kept.
+
+The parsed content takes about 15 times as much memory.
+"""
 
 
 class ParsedFiles:
@@ -25,7 +28,7 @@ class ParsedFiles:
         self._entries: OrderedDict[tuple[object, ...], tuple[object, int]] = OrderedDict()
         self._bytes = 0
 
-    def get(self, key: tuple[object, ...]) -> Any:  # Any: as in the protocol
+    def get(self, key: tuple[object, ...]) -> Any:  # Any: as in the protocol `FileCache`
         """Return the value that was kept under the key; None if there is none."""
         with self._lock:
             entry = self._entries.get(key)

@@ -60,8 +60,9 @@ class RemotePipeline(NamedTuple):
     def cached(self, store: str, environment: str) -> Mapping[str, Credentials]:
         """Return the sessions of a running agent for which a user typed an MFA code, by step of the plan.
 
-        The plan is that of `environment` with the session of `store`; one of the two may be "". The agent prompts for
-        nothing. Returns {} if the agent can't make the plan: then this process's own plan shows why.
+        The plan has the variables of `environment` and the session of `store`; one of the two may be "". The agent
+        prompts for nothing. Returns {} if the agent can't make the plan: this process then makes the plan itself, and
+        shows why it fails.
         """
         request = self.request._replace(environment=environment, store=store)
         try:
@@ -71,7 +72,7 @@ class RemotePipeline(NamedTuple):
         return cached_of(fields or ())
 
     def _ask(self, operation: str, request: PipelineRequest) -> Sequence[bytes] | None:
-        """Return the fields of the agent's answer, after the first; None if the agent does not answer the request."""
+        """Return the fields of the agent's answer without the first field; None if the agent does not answer."""
         fields = self._answer(operation, request)
         return None if fields is None else take_who_answered(self.runtime.journal, fields)
 

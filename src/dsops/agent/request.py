@@ -24,11 +24,11 @@ _MOST_TYPED = 4096
 
 
 _MOST_UNREAD = 1 << 14
-"""Maximum bytes of a frame that a socket takes at once if it can be written to at all."""
+"""The largest frame in bytes that is sent in one write, without waiting, to a socket that is writable."""
 
 
 class Outside(Protocol):
-    """Protocol: calls a function that waits, and lets other requests be worked on meanwhile."""
+    """Protocol: calls a function that waits, and lets other requests run meanwhile."""
 
     def __call__(self, wait: Callable[[], T], /) -> T:
         """Return what the function returns, or raise what it raises."""
@@ -78,7 +78,7 @@ class RequestClient:
     """The client of one request: the agent sends it notes, events and questions, and finally the result."""
 
     def __init__(self, connection: socket.socket, limits: ClientLimits, outside: Outside = lambda wait: wait()) -> None:
-        """Create the client; `outside` calls a function that waits, while other requests are worked on."""
+        """Create the client; `outside` calls a function that waits, and lets other requests run meanwhile."""
         self._connection = connection
         self._limits = limits
         self.outside = outside
@@ -104,7 +104,10 @@ class RequestClient:
         self._tell(CODE)
 
     def pulse(self) -> None:
-        """Send ALIVE, unless that would block. Called from another thread than the one that runs the request."""
+        """Send ALIVE, unless that would block.
+
+        A thread other than the request's own calls this method.
+        """
         if self._sending.acquire(blocking=False):
             try:
                 if not self.is_gone and self._has_space():

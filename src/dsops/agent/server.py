@@ -1,8 +1,8 @@
 """The agent's server: accepts clients of this user, runs their requests in threads, and ends when idle.
 
-One thread reads from all clients without blocking; only a complete request gets a thread, and one of these threads
-computes at a time. A client that is slow, silent or gone, or sends garbled data, uses up a descriptor for a few
-seconds, and does not delay others.
+One thread reads from all clients without blocking. Only a complete request gets a thread, and only one of these
+threads computes at a time. A client that is slow, silent or gone, or that sends garbled data, uses up a descriptor for
+a few seconds but does not delay others.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PULSE_SECONDS = 2.0
 """How often clients get an ALIVE frame; a client gives up after five such intervals without a frame."""
 
 _RELIEF_SECONDS = 0.05
-"""How often the server checks whether one request keeps the others from being worked on."""
+"""How often the server checks whether one request blocks the others."""
 
 _LOOK_SECONDS = 0.1
 """How often a full server checks whether it can take more clients."""

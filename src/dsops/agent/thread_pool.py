@@ -1,12 +1,12 @@
-"""The threads that work on requests: one at a time computes, the others wait for AWS, a user or a program.
+"""The threads that run requests: one at a time computes, the others wait for AWS, a user or a program.
 
-To parse, plan and resolve is work for the processor, and Python runs one thread at a time: two threads that compute
-take longer than one after the other. So a thread has to have the *turn* to compute. It gives the turn away while it
-waits (`Crew.outside`), and the thread that has the turn takes the next request when it is done with one. Two hundred
-simultaneous requests that wait for nothing need one thread.
+Parsing, planning and resolving are CPU work. Python runs one thread at a time, so two threads that compute at once
+take longer than one after the other. A thread therefore needs the *turn* to compute. It gives up the turn while it
+waits (`Crew.outside`). When the thread with the turn has finished a request, it takes the next request. Two hundred
+simultaneous requests that wait for nothing need only one thread.
 
-A thread that keeps the turn for longer than `_LONGEST_TURN_SECONDS` loses it, and computes beside the others: it may
-parse a very large file, or read one from a file system that does not answer.
+A thread that keeps the turn for longer than `_LONGEST_TURN_SECONDS` loses it, and continues to compute beside the
+others. Such a thread may be parsing a very large file, or reading from a file system that does not answer.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Crew:
         self._changed = Condition(self._lock)
         self._queue: deque[tuple[socket.socket, bytes]] = deque()
         self._resumed: deque[_Worker] = deque()
-        """Workers that have waited, and want the turn back: they come before new requests."""
+        """Workers that have finished waiting and need the turn again; they get it before new requests."""
         self._idle: list[_Worker] = []
         self._threads = 0
         self._running = 0
@@ -100,7 +100,10 @@ class Crew:
                 self._pass_on()
 
     def outside(self, wait: Callable[[], T]) -> T:
-        """Call a function that waits; meanwhile, other threads have the turn. Returns or raises what it does."""
+        """Call a function that waits, and let other threads have the turn meanwhile.
+
+        Returns what the function returns, or raises what it raises.
+        """
         worker: _Worker | None = getattr(self._own, "worker", None)
         if worker is None or worker.is_outside:
             return wait()
@@ -132,7 +135,7 @@ class Crew:
             self._pass_on()
 
     def _pass_on(self) -> None:
-        """Give the turn, which no worker has, to a worker that has waited; otherwise to one for the next request."""
+        """Give the free turn to a worker that wants it back, or else to a worker for the next request."""
         if self._resumed:
             worker = self._resumed.popleft()
             self._give(worker)

@@ -183,7 +183,7 @@ class SessionKeeper:
         return result(with_who_answered(run.journal, credentials_fields(session)))
 
     def _cached(self, asked: AgentRequest, client: RequestClient, tally: Tally) -> AgentAnswer:
-        """Return the cached sessions of a plan that a user typed a code for; issue none, and ask no one."""
+        """Return the plan's cached sessions for which a user typed an MFA code; issue none and prompt for nothing."""
         run = ClientRun(asked, client, self._shared, self._lines, tally, shows_notes=False)
         request = _request_of(asked)
         if request is None or run.needs_client(request):
@@ -301,7 +301,11 @@ def _rendered(run: ClientRun, line: RenderLine) -> bytes:
 
 
 def _loaded(run: ClientRun, line: HookLine) -> tuple[bytes, str, int]:
-    """Return what `dsops hook-load` writes; its errors are lines for stderr, unless the client may do better."""
+    """Return what `dsops hook-load` writes.
+
+    An error becomes a line for stderr. It is raised instead if the agent's process has run out of resources, because
+    the client may succeed.
+    """
     request = line.request
     with run.pipeline(request) as pipeline:
 

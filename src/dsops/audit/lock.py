@@ -73,7 +73,7 @@ class Locked:
 
     def _wait(self, until: float) -> None:
         """Wait for the lock. Raises AuditFailed if no line is added meanwhile, or after 30 s."""
-        descriptor, self.lock = self.lock, -1  # the place owns the descriptor until it has the lock
+        descriptor, self.lock = self.lock, -1  # the place in the queue owns the descriptor until it has the lock
         place = _place_for(self._path, descriptor)
         try:
             why = _why_not_reached(place, until)
@@ -158,7 +158,7 @@ class _Place:
 
 
 _left: dict[str, list[_Place]] = {}
-"""Abandoned places by the trail's path: their callers stopped waiting, but their threads still wait.
+"""Abandoned places in the lock's queue, by trail path: the caller gave up, but the thread still waits.
 
 The dict is global, since the kernel's queue also belongs to the process.
 """

@@ -191,7 +191,7 @@ def _pause(response: Response) -> int:
 def _partial(response: Response, headers: Sequence[tuple[str, str]]) -> str:
     """Return the receiver's message about rejected lines, which must not be sent again.
 
-    "" if it accepted all lines.
+    Returns "" if the receiver accepted all lines.
     """
     partial = _object(response).get("partialSuccess")
     rejected = str(partial.get("rejectedLogRecords", 0)) if isinstance(partial, dict) else "0"

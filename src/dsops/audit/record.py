@@ -27,7 +27,8 @@ _TYPES = {"user": "IAMUser", "root": "Root", "assumed-role": "AssumedRole", "fed
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 """The encoder of records.
 
-`json.dumps` with separators would create an encoder for each call, which takes one of seven microseconds.
+`json.dumps` with separators would create an encoder for each call, which takes one of the seven microseconds that a
+record takes.
 """
 
 

@@ -11,7 +11,7 @@ from dsops.aws_config.stores import ImportResult, MadeStore
 _PLAIN = re.compile(r"[A-Za-z/][\w/.@=+:-]*(?<!:)|[1-9][0-9]{0,6}|\$\{[A-Z0-9_]+\}", re.ASCII)
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 _BOOLEANS = frozenset({"mfa_session"})
-"""Settings whose value is `true` or `false`, which would be text in quotes."""
+"""Settings with the value `true` or `false`, written without quotes: in quotes, it would be a string."""
 
 _HEAD = """\
 # Made of {shown}: each profile that has a role is a store, and other stores name it as `credentials_from`.

@@ -12,7 +12,9 @@ from dsops.model import Field
 
 
 def profile_sections(profiles: Profiles, names: Collection[str] | None) -> tuple[Sections, tuple[str, ...]]:
-    """Return the named profiles and the profiles that they use as stores, and notes about the named profiles.
+    """Convert the named profiles, and the profiles that they use, to stores; return these with their notes.
+
+    Only notes about the named profiles are returned.
 
     All profiles are returned if `names` is None, or if one of the names is not a profile. An error can then suggest a
     similar name. A store has exactly the name of its profile, even if a dsops.yaml could not use that name.

@@ -282,7 +282,7 @@ def _placed(
 
 
 def _without_end(lines: Sequence[str], end: int) -> int:
-    """Return the index at which the empty lines and unindented comments begin that stand directly before `end`."""
+    """Return the index of the first of the empty lines and unindented comments directly before `end`."""
     while end and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
         end -= 1
     return end

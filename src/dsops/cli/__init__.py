@@ -108,7 +108,7 @@ def _run(name: str, words: list[str]) -> int:
         if command.changes_who:
             from dsops.pipeline.journal import record_run
 
-            changed = arguments.first_words()[:1]  # the store, device or key that the command named
+            changed = arguments.first_words()[:1]  # the name of the changed store, device or key
             record_run(name, runtime, **({"subject": changed[0]} if changed else {}))
         report(DONE)
     except DsopsError as error:

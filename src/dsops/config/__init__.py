@@ -1,10 +1,10 @@
-"""Reads a configuration: finds and parses the files, checks every key and reference, follows `include` and `extends`.
+"""Reads a configuration: parses its files, follows `include` and `extends`, checks keys and references.
 
-A folder and store types come in; a `Config` goes out. `load` raises one error with every problem that can be seen
-without environment variables; `examine` also returns what could be read. Values that AWS would refuse (a duration, the
-shape of a name) in a store that may never be needed are left to `plan`; `limits.check_limits` reports them for all
-stores. Imported by `agent`, `audit`, `aws`, `aws_config`, `cli`, `doctor`, `hook`, `library`, `migrate`, `pipeline`,
-`plan`, `resolve` and `stores`.
+The input is a folder and the store types, the output a `Config`. `load` raises one error with every problem that can
+be seen without environment variables; `examine` also returns what could be read. `load` does not check whether AWS
+would refuse a value, such as a duration, because the store may never be needed. `plan` checks these values for the
+stores that it uses, and `limits.check_limits` for all stores. Imported by `agent`, `audit`, `aws`, `aws_config`,
+`cli`, `doctor`, `hook`, `library`, `migrate`, `pipeline`, `plan`, `resolve` and `stores`.
 """
 
 from __future__ import annotations
@@ -78,19 +78,23 @@ def load(
     `named` is the file that the user named (`--config`, DSOPS_CONFIG), relative to `folder`. If it is "", the nearest
     `dsops.yaml` upward is used, no higher than the git root or the home folder (`find`). That file and the files it
     includes must belong to the user or root. A `dsops.local.yaml` beside the main file overrides fields of stores and
-    variables of environments. A file whose name was saved earlier (`is_chosen` False) needs permission
-    like a discovered file, because it may have changed since. `permission` is the list of permissions (`is_allowed`)
-    for files that the user did not name in this run. `drafts` replace the contents of files, by real path.
+    variables of environments. A file whose name was saved earlier (`is_chosen` False) needs permission like a
+    discovered file, because it may have changed since. `permission` is the list of permissions (`is_allowed`) for
+    files that the user did not name in this run. `drafts` replace the contents of files, by real path.
 
-    Below a discovered file are the stores and environments of the user's own file (`layers.user_file`), which needs
-    no permission. Below the user's own file are stores that `profiles` makes from AWS profiles: from the profiles in
-    `names` (None: all profiles), from those that a store names, and from the profile `either` if neither an
-    environment nor a store has that name. Without a `dsops.yaml` these two layers are the configuration. With
-    `is_alone`, the command needs nothing but these names: if they are all the user's own, and a discovered file that
-    the user has not allowed has none of them, the file is left out with a note.
+    The layer below a discovered file is the user's own file (`layers.user_file`), which needs no permission. The
+    lowest layer has the stores that `profiles` makes from AWS profiles:
 
-    With `kept`, a configuration whose files all have the content of an earlier call is not parsed again, and no file is
-    parsed that needs permission and has none. Raises ConfigError or a subclass; NotAllowed only with `kept`.
+    - the profiles in `names` (None: all profiles)
+    - the profiles that a store names
+    - the profile `either`, if no environment and no store has that name
+
+    Without a `dsops.yaml`, these two layers are the configuration. With `is_alone`, the command needs only the stores
+    and environments in `names` and `either`. A discovered file that the user has not allowed is then left out, with a
+    note, if it defines none of them and the user's own layers define all of them.
+
+    With `kept`, a configuration whose files are unchanged since an earlier call is not parsed again. A file that needs
+    permission and has none is not parsed either. Raises ConfigError or a subclass; NotAllowed only with `kept`.
     """
     examined = examine(
         folder=folder,
@@ -192,7 +196,7 @@ def _permission_check(path: str, environ: Mapping[str, str], permission: str) ->
 
 
 class _Names(NamedTuple):
-    """The stores and environments of the files, without those of profiles."""
+    """The names of the stores and environments in the files, without the names of AWS profiles."""
 
     stores: Collection[str]
     environments: Collection[str]
@@ -215,7 +219,7 @@ class _Read:
         return self._made
 
     def missing(self, names: Collection[str], either: str) -> list[str]:
-        """Return those of the names that are no stores, and `either` if it is no environment either."""
+        """Return the names that are not stores, and `either` if it is neither a store nor an environment."""
         known = self._names()
         missing = [name for name in names if name not in known.stores]
         is_known = not either or either in known.stores or either in known.environments
@@ -234,7 +238,7 @@ class _Read:
     def examined(
         self, below: ProfileLayer, wanted: Collection[str] | None, types: KnownTypes, *, knows_all: bool
     ) -> Examined:
-        """Return the checked layers. `below` are the profiles of the names `wanted`, None for all profiles."""
+        """Return the checked layers. `below` has the profiles named in `wanted` (None: all profiles)."""
         profiles = tuple([(file.shown, file.sha256) for file in below.files])
         key = ("config", *self._key, profiles, None if wanted is None else tuple(wanted), knows_all)
         examined: Examined | None = self._kept.get(key) if self._kept else None
@@ -257,7 +261,7 @@ def _with_files(config: Config, layers: Iterable[Layer | ProfileLayer], replaced
 
 
 def _are_users_own(names: Collection[str], project: Layer, own: Layer, profiles: ProfileReader | None) -> bool:
-    """Whether each name is a store, environment or profile of the user, and the project's files have none of them."""
+    """Whether the user's own file or AWS profiles define every name, and the project's files define none."""
     theirs, mine = _collect(project, Problems()), _collect(own, Problems())
     if not names or any(name in theirs.stores or name in theirs.environments for name in names):
         return False

@@ -88,8 +88,8 @@ class ConfigReader:
     ) -> None:
         """Create the reader; `drafts` are file contents, by real path, that replace those on disk.
 
-        `kept` has the includes of the files that were parsed earlier without a problem: such a file is parsed only when
-        its content is asked for. `check` is called before a file is parsed.
+        `kept` has the includes of the files that were parsed earlier without a problem: such a file is parsed only
+        when its content is needed. `check` is called before a file is parsed.
         """
         self.sources: list[ConfigSource] = []
         self.files: list[SourceFile] = []

@@ -24,7 +24,7 @@ class Problems:
         self._more = 0
         self._seen: set[tuple[Where, str, str]] = set()
         self.unknown_stores: set[str] = set()
-        """The names of stores that do not exist, and that a store or variable uses."""
+        """The store names that a store or variable refers to, although no such store exists."""
 
     @property
     def is_empty(self) -> bool:

@@ -171,7 +171,10 @@ def _types_of(key: StoreKey) -> list[str]:
 
 
 def _numbers(key: StoreKey) -> Schema:
-    """Return the limits for a number that is written in place of a string. Editors do not see leading zeros."""
+    """Return the limits for a number that is written in place of a string.
+
+    An editor parses the number, so the limits can't consider leading zeros.
+    """
     lengths = [length for length in range(1, _LONGEST_NUMBER) if _takes(key, "1" * length)]
     if not lengths:
         return {}

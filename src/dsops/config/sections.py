@@ -29,7 +29,7 @@ _NAME = re.compile(r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*")
 
 
 class Part(NamedTuple):
-    """The entries that one file has for a store or an environment; and the line and path of its name."""
+    """One file's entries for a store or an environment, with the line and path of its name."""
 
     where: Where
     path: str

@@ -1,8 +1,8 @@
 """Families of environment variables that determine what a program runs, loads, trusts or connects to.
 
-These variables are marked when the user reviews a configuration. Since such a list is never complete, it permits and
-refuses nothing, except for the variables that a shell's hook may set. `tests/attack/data/steering_variables.txt` is
-an independent list that checks this one.
+These variables are marked when the user reviews a configuration. Such a list is never complete, so dsops does not use
+it to permit or refuse variables, with one exception: a shell's hook does not set these variables.
+`tests/attack/data/steering_variables.txt` is an independent list that checks this one.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ for _program, _patterns in _PATTERNS.items():
 def steering(variable: str) -> str:
     """Return the program that reads the variable and the variable's family, such as `Python (PYTHON*)`.
 
-    "" if unknown.
+    Returns "" for an unknown variable.
     """
     name = variable.upper()
     if name in _EXACT:

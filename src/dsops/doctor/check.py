@@ -34,9 +34,9 @@ def failed(code: str, name: str, error: DsopsError) -> Check:
 def attributed(checks: Iterable[Check]) -> Iterator[Check]:
     """Yield the checks in order. If several failed for the same reason, all but the first become skipped.
 
-    Errors with equal code and message have the same reason, since each of several parallel calls raises its own
-    error. Certificates that can't be read are the reason of every TLS error. Of the stores that need the same login,
-    the first is the failed one.
+    Errors with equal code and message have the same reason, since each of several parallel calls raises its own error.
+    Certificates that can't be read count as the reason for every TLS error. If several stores need the same login,
+    only the first of them stays failed.
     """
     first_checks: dict[tuple[str, str], Check] = {}
     bad_certificates: Check | None = None

@@ -54,7 +54,7 @@ class Subject(NamedTuple):
     checks: list[Check]
     """Checks that say whether the configuration could be read, and whether each plan could be made."""
     logins: Sequence[Step] = ()
-    """Logins to IAM Identity Center that are checked besides those of the stores."""
+    """Logins to IAM Identity Center to check in addition to the logins that stores use."""
 
     @property
     def steps(self) -> list[Step]:

@@ -22,11 +22,7 @@ from dsops.runtime import empty_file
 from dsops.user_folders import shown_path
 
 CODE = "doctor.file-mode"
-CODES = {
-    CODE: (
-        "no other user can write the files that decide the caller's identity, or read the files that contain secrets"
-    )
-}
+CODES = {CODE: "no other user can write the files that decide the caller's identity, or read files with secrets"}
 """Maps the code of each check to the statement that is true if the check is ok."""
 READ = 0o077
 WRITTEN = 0o022

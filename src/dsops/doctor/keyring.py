@@ -60,7 +60,7 @@ def _needed(entries: index.Contents, steps: Sequence[Step]) -> dict[str, list[st
 
 
 def _broken(keyring: Keyring, needed: Mapping[str, Sequence[str]]) -> Check | None:
-    """Return the warning for the first backend that can't be used but has an entry that a store needs, or None."""
+    """Return the warning for the first unusable backend with an entry that a store needs; None without one."""
     for name in sorted(needed):
         try:
             why = keyring.backend(name).check()

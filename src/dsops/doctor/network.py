@@ -34,7 +34,10 @@ _MOST_SECONDS = 300
 
 
 def endpoints_of_plan(plan: Plan, runtime: Runtime) -> Iterator[Endpoint]:
-    """Yield the endpoints that the plan's stores call, without invalid ones. The store's check reports these."""
+    """Yield the valid endpoints that the plan's stores call.
+
+    An invalid endpoint is reported by the check of its store.
+    """
     for step in plan.steps.values():
         for region in _regions(step, plan, runtime):
             try:
@@ -216,7 +219,7 @@ def _certificates(environ: Mapping[str, str], folder: str) -> Check:
 
 
 def _certificates_in(path: str) -> tuple[int, str]:
-    """Return the number of certificates in a file, or of files in a folder, and a problem, or "" if there is none."""
+    """Return the number of certificates in a file, or of files in a folder, and a problem ("" for none)."""
     from ssl import PROTOCOL_TLS_CLIENT, SSLContext, SSLError
 
     context = SSLContext(PROTOCOL_TLS_CLIENT)

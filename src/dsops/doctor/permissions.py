@@ -45,7 +45,7 @@ def _role(step: Step, plan: Plan) -> str:
 
 
 def check_trust(plan: Plan, sessions: Mapping[str, Credentials | DsopsError]) -> Iterator[Check]:
-    """For each role that STS refused to assume, yield a check with all actions that its trust policy must allow.
+    """Yield a check for each role whose AssumeRole was denied, with all actions its trust policy must allow.
 
     AWS reports only one missing action at a time.
     """

@@ -41,7 +41,8 @@ def agent_repairs(environ: Mapping[str, str]) -> Iterator[Repair]:
 
     - A folder that other users can access gets mode 700.
     - A socket on which no agent listens is removed.
-    - An agent of an older or another dsops ends, or its socket is removed.
+    - An agent of an older version of dsops ends by itself when it is asked for its status.
+    - The socket of an agent of another dsops installation is removed, and the agent ends by itself.
     """
     if not client.is_wanted(environ):
         return

@@ -117,12 +117,15 @@ def _base_check(profile: str, base: _Base | DsopsError, runtime: Runtime) -> Che
 def _store_checks(
     plan: Plan, trial: Trial, bases_by_profile: Mapping[str, _Base | DsopsError], runtime: Runtime
 ) -> Iterator[Check]:
-    """Yield a check for each store. A store is skipped if it failed only because its credentials failed."""
+    """Yield a check for each store.
+
+    The check is `skipped` if the store failed only because the credentials that it uses failed.
+    """
     culprits: dict[int, str] = {}
     for step in plan.steps.values():
         session, outcomes = trial.sessions.get(step.name), _without_optional(plan, step, trial.outcomes.get(step.name))
         name = f"store {step.name}" + ("" if outcomes is None else f" ({plan.environment})")
-        # If nothing is read from a store, its outcome is that of the session with which it would be read.
+        # If the check reads nothing from a store, the store gets the outcome of the session that would read it.
         below = trial.sessions.get(step.credentials_from) if outcomes is None else None
         errors = _errors(session, outcomes) or _errors(below, None)
         base = None if step.credentials_from or step.proof is not None else bases_by_profile.get(step.profile)

@@ -1,4 +1,4 @@
-"""The tree that a document is parsed to: scalars, lists and mappings with their lines; limits of a document."""
+"""The nodes of a parsed document (scalars, lists, mappings) with their lines, and the limits of a document."""
 
 from __future__ import annotations
 

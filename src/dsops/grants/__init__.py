@@ -108,7 +108,7 @@ class _Making:
         self._callers = Callers(plan, inputs.caller)
         self._by_source = by_source(plan.steps)
         self._reads: dict[str, list[SecretRead]] = {}
-        """The step's name -> what it reads."""
+        """Maps a step's name to the secrets that the step reads."""
         for variable in plan.variables:
             if variable.step and variable.reference is not None:
                 may_be_missing = variable.optional or variable.default is not None

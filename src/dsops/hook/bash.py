@@ -1,9 +1,9 @@
 """The code of the hook for bash.
 
-It supports bash 3.2 (macOS) and later, so it uses neither `declare -g` nor `local -`. The hook's state is in arrays of
-the shell, which no environment variable can set: the names of the loaded variables, and their saved and new values.
-Each array begins with an empty element, because with `set -u` bash 3.2 treats an empty array as unset. DSOPS_HOOK_VARS
-tells programs which variables are loaded; the hook never restores variables from it.
+It supports bash 3.2 (macOS) and later, so it uses neither `declare -g` nor `local -`. The hook's state is in shell
+arrays, which no environment variable can set. The arrays contain the names of the loaded variables, and their saved
+and new values. Each array begins with an empty element, because with `set -u` bash 3.2 treats an empty array as unset.
+DSOPS_HOOK_VARS tells programs which variables are loaded; the hook never restores variables from it.
 """
 
 CODE = r"""

@@ -1,8 +1,8 @@
-"""The code of the hook for fish, from 3.6 on. Lists are saved and restored as lists.
+"""The code of the hook for fish, from 3.6 on.
 
-The hook's state is in unexported global variables. Inherited variables are exported, so they can't be mistaken for it.
-A global variable hides a universal one without changing it. Once the global variable is erased, the universal one is
-visible again.
+Lists are saved and restored as lists. The hook's state is in unexported global variables. Inherited variables are
+exported, so the hook can't mistake them for its state. A global variable hides a universal one without changing it.
+Once the global variable is erased, the universal one is visible again.
 """
 
 CODE = r"""

@@ -1,8 +1,9 @@
 """The code that shows DSOPS_ACTIVE and the minutes until DSOPS_EXPIRES in the prompt of bash, zsh and fish.
 
-The code starts no process. Any parent process may have set the two variables, so their text is never evaluated. The
-name reaches the prompt through a variable that the shell expands only once. Arithmetic uses only digits that match a
-pattern. Days are counted from 1970 in the civil calendar, with years that begin in March.
+The code starts no process. Any parent process may have set the two variables, so their text is never evaluated.
+DSOPS_ACTIVE reaches the prompt through a variable that the shell expands only once. Only digits that match a pattern
+are used in arithmetic. To convert a date to days since 1970, the code counts years from March, so that a leap day is
+the last day of a year.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class Kept(NamedTuple):
     label: str
     """Where the secret is stored, in words for messages."""
     left_in: str = ""
-    """The backend in which the deletion of the previous secret of that name failed; "" if there is none."""
+    """The backend that still contains the previous secret, because its deletion failed; "" if there is none."""
 
 
 class Keyring(NamedTuple):

@@ -1,7 +1,7 @@
 """Long-term keys of users in the keyring.
 
-A keyring entry contains the secrets of one name, by access key id. During a rotation it contains two secrets. The list
-(`index`) records which key is in use. The list is replaced atomically, so the key in use works at every moment.
+A keyring entry maps access key ids to secret keys. During a rotation, it contains two keys. The list (`index`) records
+which key is in use. The list is replaced atomically, so the key in use works at every moment.
 """
 
 from __future__ import annotations

@@ -78,8 +78,8 @@ def _add_to_records(config: Config, runtime: Runtime) -> None:
 def choose_environment(config: Config, named: str, command: tuple[str, ...] = ()) -> str:
     """Return the environment to use: the named one, else the default one, else the only one.
 
-    `command` is the command line of the program to run. If no environment is selected, the error's hint suggests a
-    correction of a likely mistake in it, such as a missing `--env`. Raises EnvironmentUnknown.
+    `command` is the command line of the program to run. If no environment is selected, the error's hint shows how to
+    correct a likely mistake in `command`, such as a missing `--env`. Raises EnvironmentUnknown.
     """
     name = named or config.default_environment
     if name:

@@ -30,10 +30,10 @@ class Run(Protocol):
 
 
 class Pipeline:
-    """Executes plans for one runtime: a command's, a Python program's, or that of one request to the agent.
+    """Executes plans for one runtime: that of a command, of a Python program, or of one request to the agent.
 
-    The calling code writes the audit record (`record_run`) before it returns a secret, because only it knows the
-    command.
+    The calling code writes the audit record (`record_run`) before it returns a secret, because only the calling code
+    knows the command.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Pipeline:
     def secrets_with_sessions(
         self, plan: Plan, *, min_ttl_seconds: float | None = None
     ) -> tuple[Mapping[str, Secret], list[Credentials]]:
-        """Return the values of all variables, and those sessions that are values of variables."""
+        """Return the values of all variables, and the sessions that are among these values."""
 
         async def both() -> tuple[Mapping[str, Secret], list[Credentials]]:
             resolver = Resolver(plan, self._runtime, self._client, self._cache, min_ttl_seconds=min_ttl_seconds)
@@ -144,9 +144,9 @@ def environment_of_child(
     is_pristine: bool,
     keeps_existing: bool,
 ) -> Mapping[bytes, bytes]:
-    """Return the environment variables that a command starts with. Raises ValueUnusable if a value can't be one.
+    """Return the environment variables that a command starts with.
 
-    `marks` come from `marks_of`.
+    `marks` come from `marks_of`. Raises ValueUnusable if an environment variable can't contain one of the values.
     """
     child = child_environment(
         runtime.environ, secrets, session=session, is_pristine=is_pristine, keeps_existing=keeps_existing, marks=marks

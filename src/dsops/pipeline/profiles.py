@@ -16,7 +16,10 @@ from dsops.user_folders import shown_path
 
 
 def read_profile_layer(runtime: Runtime, names: Collection[str] | None) -> ProfileLayer:
-    """Return the stores of the named profiles, or of all with None. Raises ConfigUnreadable."""
+    """Return the stores of the named profiles, or of all profiles if `names` is None.
+
+    Raises ConfigUnreadable.
+    """
     read, kept = _read_files(runtime), runtime.kept
     key = ("profiles", *[(file.shown, file.sha256) for file, _ in read], None if names is None else tuple(names))
     layer: ProfileLayer | None = kept.get(key) if kept else None
@@ -29,7 +32,7 @@ def read_profile_layer(runtime: Runtime, names: Collection[str] | None) -> Profi
 
 
 def read_aws_profiles(runtime: Runtime) -> tuple[Profiles, tuple[SourceFile, ...]]:
-    """Return the profiles in AWS's config and credentials files, and those of the two files that exist.
+    """Return the profiles in AWS's config and credentials files, and a SourceFile for each file that exists.
 
     Raises ConfigUnreadable for a file that AWS's own programs can't read either.
     """

@@ -9,7 +9,7 @@ from dsops.schema import Setting, StoreType
 
 
 class Draft:
-    """A step under construction. It may change until the plan knows which steps share MFA sessions."""
+    """A step under construction; it may change until the steps that share MFA sessions are determined."""
 
     __slots__ = (
         "credentials_from",

@@ -289,7 +289,7 @@ class _Planner:
             return False, ""
         source = self._drafts.by_name.get(draft.credentials_from)
         if source is not None:
-            # If no known API action issues the credentials, such as a plugin's, they may be long-term credentials.
+            # If no known API action issues the credentials (as in a plugin's store), they may be long-term credentials.
             is_session = False if source.type.gives_long_term else source.type.issues_sessions or None
             return is_session, f"its credentials come from `{source.name}`"
         ambient = self._drafts.ambient_of(draft.profile)

@@ -44,7 +44,10 @@ class Need(NamedTuple):
 
 
 def by_source(steps: Mapping[str, Step]) -> dict[str, list[Step]]:
-    """Return the steps whose calls credentials sign, by the step that gives these; "" for the base credentials."""
+    """Return the steps whose calls are signed, grouped by the step that provides the signing credentials.
+
+    The key "" stands for the base credentials.
+    """
     users: dict[str, list[Step]] = {}
     for step in steps.values():
         if step.proof is None:

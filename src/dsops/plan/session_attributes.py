@@ -51,7 +51,7 @@ def hops_of(plan: Plan, name: str) -> tuple[Step, ...]:
 def as_issued(hops: tuple[Step, ...], arn: str) -> tuple[Step, ...]:
     """Return the hops, with the last hop's session name replaced by the one in the caller's ARN.
 
-    The session may be cached, and then it has the name of an earlier run.
+    A cached session has the session name of an earlier run.
     """
     _, is_role, role_and_name = arn.partition(":assumed-role/")
     if not is_role or not hops or "role_session_name" not in hops[-1].settings:
@@ -61,7 +61,7 @@ def as_issued(hops: tuple[Step, ...], arn: str) -> tuple[Step, ...]:
 
 
 def base_is_session(plan: Plan, name: str) -> bool | None:
-    """Whether the chain begins with temporary base credentials; None if the plan does not know."""
+    """Whether the chain begins with temporary base credentials; None if this is unknown."""
     while plan.steps[name].credentials_from:
         name = plan.steps[name].credentials_from
     step = plan.steps[name]

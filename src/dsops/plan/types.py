@@ -40,7 +40,7 @@ class Ambient(NamedTuple):
 
 
 class Login(NamedTuple):
-    """A login to IAM Identity Center, as known before it is used."""
+    """The facts about a login to IAM Identity Center that are known before the login is used."""
 
     told: str
     """The state of the login in words: when it ends, or that the user is not logged in."""
@@ -53,7 +53,10 @@ class Login(NamedTuple):
 
 
 class Proof(NamedTuple):
-    """The token, SAML response or login that replaces base credentials, as known before it is sent."""
+    """The facts about a token, SAML response or login that are known before it is sent.
+
+    The token, SAML response or login replaces base credentials.
+    """
 
     source: str
     """The source in words, such as `the token from GitHub Actions`."""

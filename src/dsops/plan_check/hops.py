@@ -147,7 +147,7 @@ class _Check:
         return AnsweredCase(Case("", 0, completed.asked, {}, None), outcome, ())
 
     def _session_policies(self, step: Step) -> tuple[tuple[tuple[Policy, ...], ...], list[Unread]]:
-        """Return the session policies that limit the step's caller, and those whose text is unknown.
+        """Return the session policies that limit the step's caller, and an Unread for each policy of unknown text.
 
         The store that issued the caller's session sends these policies.
         """

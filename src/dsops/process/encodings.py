@@ -1,6 +1,6 @@
-"""Encode a value in the ways in which programs write it: percent-encoded, JSON, quoted, HTML, base64, hexadecimal.
+"""Encode a value as programs write it: percent-encoded, JSON, quoted, HTML, base64 or hexadecimal.
 
-Each function yields every spelling that it knows, often more than once.
+Each function yields all encoded forms that it can produce. It may yield the same form more than once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ In order: none; `:` as in fingerprints; space as in `od` and `hexdump -C`; `-` a
 
 _APOSTROPHES = ("'", "&#39;", "&#039;", "&#x27;", "&apos;")
 _QUOTATION_MARKS = ('"', "&quot;", "&#34;", "&#x22;")
-"""Spellings of a quotation mark in HTML: unescaped, and as Go, PHP, Python, JavaScript's libraries and XML escape it.
+"""Encoded forms of a quotation mark in HTML.
+
+The first is unescaped. Go, PHP, Python, JavaScript's libraries and XML use the others.
 """
 
 _C_ESCAPES = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v", "\\": r"\\"}
@@ -64,7 +66,7 @@ def _in_both_cases(encoded: str) -> Iterator[bytes]:
 
 
 def in_json(text: str) -> Iterator[str]:
-    r"""Write the string as a JSON string without its quotes, in the ways of several languages.
+    r"""Write the string as a JSON string without quotes, as the JSON libraries of several languages do.
 
     Some languages escape all non-ASCII characters, PHP writes `\/`, and Go escapes `<>&'`. Also yields JSON inside a
     JSON string, and every character as `\uXXXX`.
@@ -123,7 +125,8 @@ def _octal(character: str) -> str:
 def in_html(text: str) -> Iterator[str]:
     """Escape the text for HTML and XML.
 
-    Each character beyond ASCII has four spellings. Also yields the text with every character as a numeric reference.
+    Each character beyond ASCII has four encoded forms. Also yields the text with every character as a numeric
+    reference.
     """
     escaped = text.replace("&", "&amp;").replace("<", "&lt;")
     for beyond in (_as_it_is, _entity_name, _decimal, _hexadecimal):
@@ -177,7 +180,7 @@ def in_hexadecimal(value: bytes) -> Iterator[bytes]:
 def in_base64(value: bytes) -> Iterator[bytes]:
     """Encode bytes in base64 with and without padding, and split into lines.
 
-    Also yields the characters that are always the same if the bytes are encoded as a part of longer data.
+    Also yields the base64 characters that stay the same if the bytes are a part of longer data.
     """
     for whole in _in_both_alphabets(base64.b64encode(value)):
         yield whole

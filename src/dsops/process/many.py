@@ -35,8 +35,8 @@ class SideBySide:
     """Runs a command several times, at most `jobs` at the same time, without standard input.
 
     `on_line` gets the name of the run, the stream (STDOUT or STDERR), and a line of output with its newline. Several
-    threads call it, but never at the same time. The last line of a stream may have no newline, and neither have the
-    parts of a very long line.
+    threads call it, but never at the same time. A line has no newline if it is the last line of a stream without one,
+    or a part of a very long line.
     """
 
     def __init__(

@@ -14,9 +14,9 @@ MASK = b"***"
 
 _LONGEST_KEY = 64
 _MOST_CODES, _CODES_A_BYTE = 4096, 8
-"""The maximum number of terminal codes that wait with held-back bytes: 4096, plus 8 for each held-back byte.
+"""The maximum number of terminal codes that are held back: 4096, plus 8 for each held-back byte.
 
-Above this limit, the bytes are released.
+Above this limit, the held-back bytes and codes are released.
 """
 
 

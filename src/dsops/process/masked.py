@@ -110,10 +110,7 @@ class _Streams:
         self.pump = Pump(channels, is_terminal=bool(self._sizes), look=self._copy_sizes)
 
     def spawn(self, command: str, arguments: Sequence[str], environment: Mapping[bytes, bytes]) -> int:
-        """Start the command.
-
-        Then close our descriptors of the command's ends, so that only the command has them open.
-        """
+        """Start the command, then close this process's copies of the descriptors that the command uses."""
         try:
             return spawn(command, arguments, environment, streams=self._theirs)
         finally:

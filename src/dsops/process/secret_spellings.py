@@ -1,4 +1,4 @@
-"""The patterns that `exec --mask` searches for: every spelling of a secret and of its parts."""
+"""The patterns that `exec --mask` searches for: every encoded form of a secret and of its parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ It is limited because all patterns are made before the command starts.
 
 
 def forms_of(value: bytes) -> frozenset[bytes]:
-    """Return all spellings of a value, of its lines and of its JSON fields, unless they are too short."""
+    """Return all encoded forms of a value, of its lines and of its JSON fields.
+
+    Forms that are too short are left out.
+    """
     spellings: set[bytes] = set()
     for part in _parts(value):
         if len(part) >= SHORTEST:
@@ -37,7 +40,7 @@ def _lines(part: bytes) -> Iterable[bytes]:
 
 
 def _fields(value: bytes, depth: int) -> Iterator[bytes]:
-    """Yield the strings and numbers in a JSON object or array. Numbers have their original spelling."""
+    """Yield the strings and numbers in a JSON object or array; numbers are yielded as written."""
     if not depth or value.lstrip()[:1] not in (b"{", b"["):
         return
     try:

@@ -95,8 +95,8 @@ def watch(
     - `hurry`: called after a forwarded signal or at the time limit, if the command has not ended by itself.
 
     If Ctrl-C ends the command on a terminal, the signal also ends this process. Raises CommandTimedOut after the
-    process group has been ended at the time limit, and CommandNotExecutable if the command could not be started. In
-    every case the attendants have ended.
+    process group has been ended at the time limit, and CommandNotExecutable if the command could not be started.
+    Whether the function returns or raises, it first ends all attendants.
     """
     start = start or PlainStart()
     with _Ending(attendants) as ending, Signals() as signals:

@@ -1,6 +1,7 @@
-"""Runs the user's command on Windows. It is a child process, because a process can't replace itself there.
+"""Runs the user's command on Windows as a child process, because a process can't replace itself there.
 
-Written from Microsoft's and Python's documentation. The tests pass in Windows' settings; CI runs dsops on Windows.
+The code follows Microsoft's and Python's documentation. Tests on other systems pass Windows' settings as arguments. CI
+also runs dsops on Windows.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _OF_SHELL = frozenset('"%!^&|<>()\r\n')
 
 
 def find(name: str, path: str | None, endings: str | None, exists: Callable[[str], bool] = os.path.isfile) -> str:
-    r"""Return the path of the program with that name. If the name has no ending, those of PATHEXT are tried.
+    r"""Return the path of the program with that name; without an ending, the endings in PATHEXT are tried.
 
     A name with `\` or `/` is a path. Any other name is searched in the folders of PATH. The working folder is not
     searched (as in PowerShell), because a program in a cloned repository must not replace `aws`. Raises

@@ -26,7 +26,7 @@ _ENDS = "# these keys end at "
 
 
 def section(name: str, variables: Mapping[str, Secret]) -> str:
-    """Return the profile's section. Raises UsageError if the name can't be that of a section."""
+    """Return the profile's section; raises UsageError if `name` is not a valid name of a section."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"`{name}` can't be the name of a profile",

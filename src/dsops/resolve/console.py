@@ -18,9 +18,10 @@ def partition_of_session(credentials: Credentials, region: str) -> Partition:
 
 
 def refuse_other_sts(plan: Plan, name: str, runtime: Runtime, variable: str) -> None:
-    """Raise UsageError for a session that another STS than AWS's issued. Its credentials must not be sent to AWS.
+    """Raise UsageError for a session that was not issued by AWS's own STS.
 
-    `variable` is the environment variable that can set another federation endpoint.
+    The credentials of such a session must not be sent to AWS. `variable` is the environment variable that can set
+    another federation endpoint.
     """
     url = session_endpoint(plan, name, runtime).url
     address = parse_address(url)

@@ -1,9 +1,15 @@
 """Identify the signer of the first hop without a request.
 
 The result is a digest that differs whenever the signer may differ. Keys in environment variables identify the signer
-directly. Otherwise botocore finds the signer from files and variables, so the digest covers everything that botocore
-reads for the profile: its sections and those it refers to, its login, its token file, and variables. A change of
-another profile or a login of another SSO session is no change, so it costs no MFA code.
+directly. Otherwise botocore finds the signer in files and variables, so the digest covers everything that botocore
+reads for the profile:
+
+- the profile's sections, and the sections that they refer to
+- the profile's login and token file
+- environment variables
+
+A change of another profile, or a login of another SSO session, does not change the digest. So the user needs no new
+MFA code after such a change.
 """
 
 from __future__ import annotations
@@ -44,7 +50,7 @@ _TOKEN_FILE_KEY = rb"(?m)^\s*web_identity_token_file\s*=\s*(.+?)\s*$"
 # Variables besides AWS_* and BOTO* that affect the identity without a credential_process: the home folder.
 _OTHER_VARIABLES = ("HOME", "USERPROFILE")
 
-# The variables that name a profile, in botocore's order. botocore does not read them if a profile is named otherwise.
+# The variables that name a profile, in botocore's order. botocore ignores them if the profile is set in another way.
 _PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 
 
@@ -203,7 +209,7 @@ def _is_read(variable: str) -> bool:
 
 
 def _caches(environ: Mapping[str, str], folder: str) -> tuple[str, str]:
-    """Return the folders of the tokens of SSO and of `aws login`."""
+    """Return the folders that contain SSO tokens and `aws login` tokens."""
     login = environ.get("AWS_LOGIN_CACHE_DIRECTORY") or _LOGIN_CACHE
     return located(_SSO_CACHE, environ, folder), located(login, environ, folder)
 
@@ -217,7 +223,10 @@ def _legacy_files(environ: Mapping[str, str], folder: str) -> Iterator[str]:
 
 
 def _token_files(environ: Mapping[str, str], folder: str, named: Iterable[str]) -> Iterator[str]:
-    """Yield the token files that variables name, and the given ones. Paths are used as written."""
+    """Yield the token files that environment variables name, and the files in `named`.
+
+    Paths are used as written.
+    """
     for path in (*[environ.get(variable, "") for variable in _TOKEN_FILE_VARIABLES], *named):
         if path:
             yield located(path, environ, folder, has_variables=False)

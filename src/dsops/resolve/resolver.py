@@ -52,8 +52,8 @@ MISSING = (SecretNotFound, FieldMissing)
 
 Two errors are left out on purpose:
 
-- AccessDenied. AWS also returns it for a missing secret if the caller may not know that it is missing, and a denial
-  must not silently become a default.
+- AccessDenied. AWS also returns it for a missing secret if the caller lacks the permission to learn that the secret is
+  missing. A denial must not silently become a default.
 - The error for a secret that is scheduled for deletion. Users should notice the deletion before it happens.
 """
 

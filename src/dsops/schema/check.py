@@ -92,7 +92,7 @@ def check_store(
 def _conflicts(
     store_type: StoreType, settings: Settings, names_given: MappingOf[str, str], *, is_whole: bool
 ) -> list[Conflict]:
-    """Return the conflicts between keys that the known values show."""
+    """Return the conflicts between keys; a rule is skipped if it reads a value that is not known."""
     not_known = names_given.keys() - settings.keys()
     settings_and_names = {**dict.fromkeys(not_known, ""), **settings}
     conflicts: list[Conflict] = []
@@ -116,9 +116,9 @@ def check_setting(key: StoreKey, field: Field, path: str) -> CheckedSetting:
 
 
 def check_shape(key: StoreKey, field: Field, path: str) -> Problem | None:
-    """Return the problem that the field has whatever the values of its `${NAME}`s; None if there is none.
+    """Return the problem that the field has regardless of the values of its `${NAME}` references.
 
-    For example, a list in place of a string is such a problem.
+    For example, a list in place of a string is such a problem. Returns None if there is none.
     """
     node = field.node
     if key.kind == "map":

@@ -63,7 +63,7 @@ def _for_arn(text: str, key: StoreKey) -> str:
 
 
 def _for_kind(arn: Arn, arn_kind: str) -> str:
-    """Return a hint that names the kind of the ARN; "" if the kind is `arn_kind`."""
+    """Return a hint that names the ARN's kind, or "" if this is the expected kind `arn_kind`."""
     if arn.resource_type == "assumed-role":
         return "this is the ARN of a role session: name the role itself"
     if arn.service != "iam" or arn.resource_type.lower() != arn_kind:

@@ -22,7 +22,10 @@ def _check_named_twice(settings: Settings) -> list[Conflict]:
 
 
 def _check_named(settings: Settings) -> list[Conflict]:
-    """Return a conflict if the store does not name its login completely."""
+    """Return a conflict if the store does not state completely where to log in.
+
+    It must have either `sso_session`, or both `start_url` and `sso_region`.
+    """
     if "sso_session" in settings:
         return []
     if "start_url" not in settings:

@@ -1,7 +1,7 @@
 """Open a secret for writing, and make its new value: one field of a JSON object, or a text from an editor.
 
-The input is a plan, a key and the credentials that sign. The output is the secret, whose calls are written to the
-audit trail, and the values to write or compare. Imported by `cli`.
+The input is a plan, a key and the credentials that sign the calls. The output is the secret, which records its calls
+in the audit trail, and the values to write or compare. Imported by `cli`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Collect the Identity Center that stores with a login use. All permission sets are assigned to one user.
+"""Collect the Identity Center for stores with a login, with all permission sets assigned to one user.
 
 Every login is approved automatically as that user, so no browser is needed.
 """

@@ -33,7 +33,7 @@ class KeysStore:
     ) -> Proof:
         """Identify the key by dsops' list of the keyring's entries, without reading the keyring.
 
-        A rotated key is another identity.
+        After a rotation, the key counts as a different identity.
         """
         del folder
         name = str(settings["key_name"])

@@ -1,8 +1,8 @@
 """Exchange a SAML response for a role's session: get the response, and choose one of its roles.
 
 A response is valid for only five minutes. Therefore it is obtained when a session is needed, and only the session is
-cached. To distinguish sessions, planning reads the response if it is in a file. Planning runs no command and opens no
-browser.
+cached. If the response is in a file, planning reads it to tell the sessions of different subjects apart. Planning runs
+no command and opens no browser.
 """
 
 from __future__ import annotations
@@ -133,7 +133,10 @@ async def _choose(step: Step, context: Context, response: SamlResponse) -> RoleO
 
 
 async def _ask(step: Step, context: Context, response: SamlResponse, offers: list[RoleOffer]) -> RoleOffer:
-    """Let the user choose a role from a list at the terminal, or by number in a window or at the agent's client."""
+    """Let the user choose a role from a list at the terminal.
+
+    Without such a list, the user enters the role's number in a window or in the agent's client.
+    """
     choices = {Choice(offer.role_arn, offer.principal_arn): offer for offer in offers}
     chosen = await blocking(partial(context.runtime.choose, f"role of store `{step.name}`", tuple(choices)))
     if chosen is not None:

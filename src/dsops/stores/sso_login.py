@@ -48,7 +48,7 @@ def session_of(settings: Settings, environ: Mapping[str, str], folder: str) -> S
 
 
 async def usable_token(step: Step, session: SsoSession, context: Context, refused: Token | None = None) -> Token:
-    """Return the token to send. `refused` is a token that the portal rejected before its end.
+    """Return the token to send. `refused` is a token that the portal rejected before its expiry.
 
     Raises LoginRequired if the user has to log in, and ServiceError if the server that renews tokens is unreachable.
     """
@@ -172,8 +172,8 @@ async def _renewed(
 async def _renewed_by_another(path: str, session: SsoSession, context: Context, token: Token) -> Token | None:
     """Return the token with which another program has replaced `token`; wait a short time for it.
 
-    Returns None if there is none. If refresh tokens work only once, a program that has just used one saves the new
-    token a moment later.
+    Returns None if no such token appears. If a refresh token works only once, the program that has used it saves the
+    new token a moment later.
     """
     for _ in range(_REREADS):
         other = read_token(path, session).token
@@ -221,7 +221,7 @@ def _planned(step: Step) -> str:
 
 
 def _follows(mark: str) -> str:
-    """Return the fact that the memory stores for a login that is a renewal of the login with this mark."""
+    """Return the fact to store in the memory for a login that renews the login with this mark."""
     return f"renewal of {mark}"
 
 

@@ -1,8 +1,9 @@
 """Exchange a web identity token for a role's session: get the token, find its subject, explain refusals.
 
-To distinguish sessions, planning reads the token if it is in a setting, a file or a variable. Planning runs no command
-and sends no request. The token is read again for each session, because Kubernetes replaces it hourly. A token whose
-subject has changed since planning is not sent, because the session would be cached under the planned identity.
+If the token is in a setting, a file or a variable, planning reads it to tell the sessions of different subjects apart.
+Planning runs no command and sends no request. The token is read again for each session, because Kubernetes replaces it
+hourly. If the token's subject has changed since planning, the token is not sent. Otherwise the session would be cached
+under the planned identity.
 """
 
 from __future__ import annotations

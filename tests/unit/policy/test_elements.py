@@ -115,7 +115,7 @@ def test_what_is_no_arn_matches_no_pattern() -> None:
 
 
 def test_not_resource_covers_every_other_resource() -> None:
-    """NotResource covers every resource that it does not list, including the `*` of actions without resources."""
+    """NotResource matches every resource that it does not list, also the `*` of actions without resource types."""
     assert allows("arn:aws:s3:::other/*", key="NotResource")
     assert allows("arn:aws:s3:::other/*", "*", key="NotResource")
     assert not allows("arn:aws:s3:::bucket/*", key="NotResource")

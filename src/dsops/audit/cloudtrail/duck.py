@@ -63,9 +63,10 @@ def source(files: str, *, form: Form, compression: str, longest_object: int, als
 
 
 def text_source(files: str) -> str:
-    """SQL that yields the records of files as `r`, as `source` does. Each file is plain text with one JSON object.
+    """SQL that yields the records of files as `r`, as `source` does.
 
-    The text is parsed once. `read_json_objects` parses it to find the object's end, and `from_json` parses it again.
+    Each file is plain text with one JSON object. The text is parsed once. `read_json_objects` would parse it to find
+    the object's end, and `from_json` would parse it again.
     """
     return f"(SELECT {_records_in('content', _structure(tuple(FIELDS.values())))} AS r FROM read_text({files})) logs"
 
@@ -76,7 +77,7 @@ def _records_in(text: str, structure: Mapping[str, Any]) -> str:
 
 
 def _structure(paths: Sequence[str]) -> dict[str, Any]:
-    """Return the fields to read, in the form that DuckDB's `from_json` takes. Any: nested dicts of strings."""
+    """Return the fields to read as nested dicts of strings, the form that DuckDB's `from_json` takes."""
     root: dict[str, Any] = {}
     for path in paths:
         inner = root
@@ -128,12 +129,20 @@ def open_database(folder: str | None = None) -> Iterator[CallDatabase]:
 
 
 class CallDatabase:
-    """A DuckDB database with the calls of the loaded files. The connection is Any: duckdb is imported on demand."""
+    """A DuckDB database with the calls of the loaded files.
+
+    The connection has the type Any, because duckdb is imported on demand.
+    """
 
     def __init__(
         self, connection: Any, apart: ThreadPoolExecutor, folder: str, error: type[Exception], end: type[Exception]
     ) -> None:
-        """`folder` is for temporary files. `error` is DuckDB's base exception; `end` means a broken database."""
+        """Create the database on `connection`.
+
+        - `folder`: for temporary files
+        - `error`: DuckDB's base exception
+        - `end`: DuckDB's exception for a broken database
+        """
         self._connection = connection
         self._apart = apart
         self._folder = folder

@@ -1,4 +1,4 @@
-"""Selects from a report what needs attention first: findings by severity, each with the command that looks closer.
+"""Selects from a report what needs attention first: findings by severity, each with a command for details.
 
 Every finding comes from the rows of the report's answers, from unreadable log files, or from the verification of
 dsops' own trail. Nothing is estimated. The limits are in `docs/reference/audit-report.md`.
@@ -26,7 +26,7 @@ MANY_TARGETS = 3
 """A principal denied at this number of different roles or operations has a finding of high severity."""
 
 FEW_ADDRESSES = 3
-"""Up to this number of earlier addresses, a principal's new address has medium severity; above it, low severity."""
+"""A principal's new address has medium severity after at most this number of earlier addresses, else low."""
 
 MANY_FAILURES = 3
 """A role for which at least this number of requests fail with the same error code has a finding."""

@@ -19,15 +19,19 @@ from dsops.audit.cloudtrail.files import FileBatch, Form, LogFile
 _MOST_TEXT: Final = 64 << 20
 """The longest text in bytes that is decompressed in memory. CloudTrail's files have up to 50 MB of text."""
 _ANY_GZIP: Final = 31
-"""The `wbits` of zlib that read a gzip file and check its sum."""
+"""The value of zlib's `wbits` that reads a gzip file and verifies its checksum."""
 
 
 @contextmanager
 def plain_files(batch: FileBatch, folder: str) -> Iterator[Sequence[str] | None]:
     """Yield paths of files with the texts of the batch, for `read_text`; remove them at the end.
 
-    Yield None if a text must be read in another way: lines, a gzip file of several members, one that is damaged or
-    whose length field is wrong, a long text, or a full disk.
+    Yields None if the batch must be read in another way, because:
+
+    - the files have one record per line
+    - a gzip file has several members, is damaged, or has a wrong length field
+    - a text is too long
+    - the disk is full
     """
     if batch.form is Form.LINES or any(file.object_bytes > _MOST_TEXT for file in batch.files):
         yield None

@@ -1,7 +1,6 @@
-"""Renders a report as one HTML file that opens without a network: no script, font, image or address.
+"""Renders a report as one HTML file that opens without a network: no script, font, image or URL.
 
-Does no I/O.
-The input is an `AuditReport`, the output the text of the file. Imported by `cli`.
+Does no I/O. The input is an `AuditReport`, the output the text of the file. Imported by `cli`.
 """
 
 from __future__ import annotations

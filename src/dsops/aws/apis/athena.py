@@ -44,14 +44,14 @@ class QueryState(NamedTuple):
     reason: str = ""
     """AWS's reason why the query failed or was cancelled; "" for any other query."""
     scanned_bytes: int | None = None
-    """The number of bytes scanned so far; None if AWS does not say."""
+    """The number of bytes scanned so far; None if AWS does not report it."""
     request_id: str = ""
 
 
 class Athena(NamedTuple):
     """The client, credentials, endpoint and query settings for calls to Athena.
 
-    If a setting is empty, the workgroup or AWS decides.
+    If a setting is empty, the workgroup's setting or AWS's default applies.
     """
 
     client: Client

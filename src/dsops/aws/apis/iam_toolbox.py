@@ -84,7 +84,7 @@ class AuthorizationDetails(NamedTuple):
 async def get_request_authorization_details(api: IamToolbox, authorization_id: str) -> AuthorizationDetails:
     """Return the record of a denied request.
 
-    Raises AccessDenied, and EntityNotFound, which AWS also returns until it has written the record.
+    Raises AccessDenied or EntityNotFound. EntityNotFound can also mean that AWS has not written the record yet.
     """
     action, doing = "GetRequestAuthorizationDetails", f"look up the refusal {authorization_id}"
     evaluations: list[Evaluation] = []

@@ -426,7 +426,7 @@ class _Signed(NamedTuple):
 
 
 def _is_corrected(client: Client, call: Call, response: Response, answer: AwsAnswer, signed: _Signed) -> bool:
-    """Return whether AWS refused the request for its time, and the next attempt will use the server's time."""
+    """Return whether AWS refused the signing time, and the next attempt will use the server's time."""
     signing = signed.request.signing
     if signing is None or not (is_skew(answer) or is_bad_signature(answer)):
         return False

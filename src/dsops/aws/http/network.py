@@ -47,7 +47,10 @@ class Proxy(NamedTuple):
 
 
 class Trust(NamedTuple):
-    """Trusted certificates: a PEM file, or a folder of hashed certificates; "" for none."""
+    """Trusted certificates: a PEM file, or a folder of hashed certificates.
+
+    The unused field is "".
+    """
 
     file: str
     folder: str

@@ -73,7 +73,7 @@ def is_bad_signature(answer: AwsAnswer) -> bool:
 
 
 def is_denied(answer: AwsAnswer) -> bool:
-    """Whether AWS denied access, by a policy or for lack of one."""
+    """Whether AWS denied access, because a policy denies it or no policy allows it."""
     return answer.code in _DENIED
 
 
@@ -84,7 +84,7 @@ def throttled(service: str, why: str = "", answer: AwsAnswer | None = None) -> T
 
 
 def clock_skewed(answer: AwsAnswer) -> ClockSkewed:
-    """Return the error for a clock that still differs too much after signing with the server's time."""
+    """Return the error for a request that is refused for its time, although the server's time signed it."""
     return ClockSkewed(
         f"this machine's clock differs too much from the clock of {answer.endpoint}",
         why=answer.message,

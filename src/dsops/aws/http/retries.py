@@ -1,7 +1,7 @@
 """Decide when a call is retried: AWS's standard retry mode, and its adaptive mode for throttling.
 
 All calls to one service share a `ServiceLimits`. It has a retry quota for failures, so that retries don't worsen an
-outage, and after the first throttling a rate limiter. An agent has one `KnownServices` for all its clients.
+outage. After the first throttling, it also has a rate limiter. An agent has one `KnownServices` for all its clients.
 `Retrying` is the state of one call. The module is imported at the first failure, since most runs have none.
 """
 
@@ -33,10 +33,10 @@ the limit.
 _QUOTA = 500
 _COST = 5
 _COST_OF_SILENCE = 10
-"""What a retry after a timeout or a lost connection costs from the quota; other retries cost 5.
+"""The cost of a retry after a timeout or a lost connection, in units of the quota; other retries cost 5.
 
-A retry that succeeds gives its cost back, and a call without a retry adds 1 to the quota (AWS SDKs and Tools
-Reference Guide, "Retry behavior"). Throttling costs nothing, because the rate limiter bounds it.
+A retry that succeeds gives its cost back, and a call without a retry adds 1 to the quota (AWS SDKs and Tools Reference
+Guide, "Retry behavior"). Throttling costs nothing, because the rate limiter bounds it.
 """
 
 _LONGEST_SHUT_SECONDS = 60.0
@@ -59,7 +59,7 @@ class ServiceLimits:
         self._lock = Lock()
         self.quota = _QUOTA
         self.limiter: RateLimiter | None = None
-        """The rate limiter; None until the service first refuses a request for its rate."""
+        """The rate limiter; None until the service first throttles a request."""
 
     def spend(self, cost: int) -> bool:
         """Take `cost` from the retry quota. Return False when not enough is left."""
@@ -75,7 +75,7 @@ class ServiceLimits:
             self.quota = min(_QUOTA, self.quota + amount)
 
     def refuse(self, sent_at: float, now: float, opens_at: float) -> None:
-        """Record that the service refused a request for its rate."""
+        """Record that the service throttled a request."""
         with self._lock:
             self.limiter = self.limiter or RateLimiter(now)
         self.limiter.refuse(sent_at, now, opens_at=opens_at)

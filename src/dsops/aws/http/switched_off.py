@@ -48,7 +48,7 @@ def _how_to_switch_on(region: str, whose: str) -> str:
 
 
 def hint_for_unknown_key(credentials: Credentials, region: str) -> str:
-    """Return a hint that explains why an opt-in region does not know the key; "" for other regions."""
+    """Return a hint that explains why an opt-in region rejects a key as unknown; "" for other regions."""
     if not is_opt_in(region):
         return ""
     command = f"`aws account enable-region --region-name {region}`"

@@ -157,7 +157,10 @@ class CurlDriver:
         self.start(request, None)
 
     def _launch(self) -> None:
-        """Start transfers, at most MAX_CONNECTIONS: libcurl counts waiting for a connection as connect time."""
+        """Start waiting transfers until MAX_CONNECTIONS are running.
+
+        libcurl would count the time that a further transfer waits for a connection as connect time.
+        """
         while self._waiting and len(self._transfers) < MAX_CONNECTIONS:
             transfer = self._waiting.popleft()
             left = max(1, int((transfer.deadline - monotonic()) * 1000))

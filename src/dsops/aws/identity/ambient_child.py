@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from dsops.dumps import leave_no_core_dump
 from dsops.errors import MfaRequired
 
-leave_no_core_dump()  # even the environment may contain keys
+leave_no_core_dump()  # called first, because the environment may already contain keys
 
 
 def _refuse_to_ask(prompt: str = "", _stream: object = None) -> NoReturn:

@@ -55,10 +55,11 @@ def located(path: str, environ: Mapping[str, str], folder: str, *, has_variables
 
 
 def content(path: str, most_bytes: int = 0) -> bytes:
-    """Return the file's bytes; b"" when it is missing, unreadable, or a pipe, which may block without a writer.
+    """Return the file's bytes; b"" if it is missing, unreadable, or a pipe, which may block without a writer.
 
     `most_bytes` limits the size of a file that an untrusted source may have named. Raises ConfigUnreadable for a
-    temporary failure, after which the content is unknown rather than empty, and for a huge file without `most_bytes`.
+    temporary failure, because the content is then unknown and not empty. Also raises ConfigUnreadable for a huge file
+    if `most_bytes` is not set.
     """
     try:
         return read_file(path, most_bytes).data if most_bytes else read_whole(path, _MOST_BYTES)
@@ -91,7 +92,7 @@ def profile_region(environ: Mapping[str, str], profile: str, folder: str = "") -
 def sections(path: str, beginning: str = "") -> dict[str, dict[str, str]]:
     """Return the sections of an AWS config file by header; {} when there is no such file.
 
-    `beginning` limits parsing to sections whose headers start with it, which for a hundred profiles takes a tenth of
+    `beginning` limits parsing to sections whose headers start with it. For a hundred profiles, this takes a tenth of
     the time. Raises ConfigUnreadable when the file can't be parsed.
     """
     from configparser import Error, RawConfigParser

@@ -1,7 +1,7 @@
 """Select the sections of AWS's files from which botocore finds the credentials of a profile.
 
-The parser and the reading of headers are those of botocore (`botocore.configloader`), because a section that botocore
-reads and this module leaves out would let two identities look alike. In doubt, a section is included.
+Files and headers are parsed by botocore's rules (`botocore.configloader`). If this module left out a section that
+botocore reads, two different identities would look the same. A doubtful section is therefore included.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dsops.startup import NamedTuple
 
 _KINDS = ("profile", "sso-session", "services")
 _PLAIN_HEADER = r"(?a)(profile|sso-session|services) +([\w.@/:+-]+)\Z"
-"""A header of two words, none of which has a character that is special in a shell."""
+"""A header of two words, neither of which has a character that is special in a shell."""
 
 _Sections = Mapping[str, Mapping[str, str]]
 
@@ -22,7 +22,10 @@ class RelatedSections(NamedTuple):
     """The sections of both files that can influence a profile's credentials."""
 
     text: str
-    """All headers, keys and values. It contains keys, and is equal only if botocore reads the same."""
+    """All headers, keys and values, including access keys.
+
+        Two texts are equal only if botocore reads the same settings from both.
+    """
     profiles: list[tuple[str, Mapping[str, str]]]
     """The name and keys of each section of a related profile: the config file's, then the credentials file's."""
     sso_sessions: list[Mapping[str, str]]
@@ -40,10 +43,10 @@ class RelatedSections(NamedTuple):
 
 
 def related_sections(config: bytes, credentials: bytes, names: Iterable[str]) -> RelatedSections | None:
-    """Return the sections of the named profiles and of everything they refer to; None for a file with an error.
+    """Return the sections of the named profiles and of all that they refer to; None for an invalid file.
 
-    A profile refers to its `source_profile`, `sso_session` and `services`. Every section of the config file that is
-    neither a profile nor an SSO session nor a `services` section is included, too.
+    A profile refers to its `source_profile`, `sso_session` and `services`. Sections of other kinds in the config file
+    are all included.
     """
     config_sections, credentials_sections = _parsed(config), _parsed(credentials)
     if config_sections is None or credentials_sections is None:
@@ -95,7 +98,7 @@ def _words(header: str) -> list[str]:
 
 
 def _with_sources(names: Iterable[str], profiles: Iterable[tuple[str, Mapping[str, str]]]) -> set[str]:
-    """Return the names, and those of the profiles to which `source_profile` leads."""
+    """Return the names, and the names of all profiles that are reached from them through `source_profile`."""
     sources: dict[str, list[str]] = {}
     for name, keys in profiles:
         sources.setdefault(name, []).extend([keys["source_profile"]] if "source_profile" in keys else [])

@@ -10,7 +10,10 @@ from dsops.cli.framework.commands import COMMANDS, load
 from dsops.text import clean
 
 _COMMAND = re.compile(r"(`dsops |: dsops |^dsops )([a-z][a-z-]*)((?: [a-z][a-z-]*)?)((?: [^`;]*)?)")
-"""A command in backticks, behind a colon or at the beginning: its name, the word after that, and the rest."""
+"""Matches a dsops command in backticks, after a colon, or at the start of the text.
+
+The groups are the text before the name, the name, the word after the name, and the rest.
+"""
 
 
 def with_config(text: str, config: str) -> str:
@@ -32,7 +35,7 @@ def with_config(text: str, config: str) -> str:
 
 
 def _takes_config(name: str, word: str) -> str | None:
-    """Return the name of the group's member if it takes --config, or "" for a plain command that takes it.
+    """Return the group member that takes --config, or "" for a plain command that takes it.
 
     `name` is the command or group, and `word` the word after it. Returns None if the command does not take --config.
     """

@@ -214,7 +214,7 @@ def _variables(config: Config, environment: str) -> Iterable[str]:
 def _config(line: _Line, runtime: Runtime, *, names: Collection[str] | None = ()) -> Config | None:
     """Return the configuration; None if it can't be read, since pressing Tab must show no errors.
 
-    `names` are the profiles that are stores as well; None means all profiles.
+    `names` are the AWS profiles to include as stores; None means all profiles.
     """
     try:
         return line.read(_given(CONFIG, line, runtime), names)

@@ -32,7 +32,7 @@ def answer(text: str) -> None:
 
 
 def answer_sentence(text: str) -> None:
-    """Write a sentence to stdout on one line; wrapped if it is a terminal."""
+    """Write a sentence to stdout: wrapped on a terminal, otherwise on one line."""
     from dsops.cli.framework.screen import wrapped
 
     answer(wrapped(clean(text), 1))
@@ -116,7 +116,7 @@ def tell(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Write sentences to stderr, wrapped if it is a terminal."""
+    """Write sentences to stderr, wrapped if stderr is a terminal."""
     from dsops.cli.framework.screen import wrapped
 
     tell(wrapped(text, 2))

@@ -57,7 +57,7 @@ class Progress:
         self._text = ""
         """The last event as a sentence, which the progress line shows while nothing is waited for."""
         self._countdown = ""
-        """The last event, if it says how long the wait lasts. Such an event says more than the sentence of the wait."""
+        """The last event as a sentence if it is reported repeatedly; the progress line then shows it first."""
         self._shown = ""
         """The text that the terminal's progress line shows now; "" for none."""
         self._begun = 0.0
@@ -204,9 +204,9 @@ class Waits:
             wait.begun = now
 
     def line(self, now: float, delay_seconds: float) -> str:
-        """Return the line for the oldest wait, `assuming deploy (hop 2 of 3) ... retry 2 in 1.4 s`; "" without a wait.
+        """Return the line of the oldest wait, `assuming deploy (hop 2 of 3) ... retry 2 in 1.4 s`; "" for none.
 
-        A call is shown only if no session or secret is waited for, and if the call is older than the delay.
+        A call is shown only if the run waits for no session or secret, and if the call is older than the delay.
         """
         works = [wait for (kind, _), wait in self._open.items() if kind != "call"]
         calls = [wait for (kind, _), wait in self._open.items() if kind == "call"]
@@ -264,7 +264,7 @@ def _write(text: str) -> None:
         sys.stderr.write(text)
         sys.stderr.flush()
     except (OSError, ValueError):
-        pass  # the terminal is gone: the wait goes on
+        pass  # the terminal was closed; the operation goes on without progress output
 
 
 def _is_foreground() -> bool:

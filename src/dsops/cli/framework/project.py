@@ -105,8 +105,7 @@ def plan_session(config: Config, store: str, arguments: Arguments, runtime: Runt
 def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = "") -> Mapping[str, Secret]:
     """Fetch the value of every variable of the plan; writes the audit record first.
 
-    `variable` is the plan's variable if it has only one; "" for a whole environment. An agent makes the plan again
-    from this name.
+    `variable` is the plan's only variable; "" for a whole environment. An agent uses this name to make the same plan.
     """
     agent = agent_of(arguments, runtime)
     values = agent.secrets(plan.environment, variable) if agent else None
@@ -124,7 +123,8 @@ def fetch_with_sessions(
     Writes the audit record first.
     """
     agent = agent_of(arguments, runtime)
-    # The sessions are issued first: if one is renewed in between, the variables get the session that ends later.
+    # The sessions are requested before the values. If a session is renewed in between, the values contain the newer
+    # session, which expires later than the returned one.
     stores, environment = stores_in_variables(plan), environment_of_sessions(plan)
     answers = [agent.credentials(store, environment) for store in stores] if agent else []
     values = agent.secrets(plan.environment) if agent else None

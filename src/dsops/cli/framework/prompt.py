@@ -26,7 +26,10 @@ def ask(question: str, *, terminal: str = "/dev/tty") -> Secret | None:
 
 
 def confirm(question: str, *, terminal: str = "/dev/tty") -> bool | None:
-    """Return whether the user types `y` or `yes`; None without a terminal: a window is too small for the question."""
+    """Return whether the user types `y` or `yes`; None without a terminal.
+
+    No window is opened instead, because a window is too small for the question.
+    """
     typed = _ask(question, terminal, _no_window, is_hidden=False)
     return None if typed is None else typed in _AGREED
 

@@ -96,11 +96,11 @@ def outcome(
 ) -> tuple[bytes, str, int]:
     """Load the environment of the folder; return the code for the shell, a line for stderr, and the exit code.
 
-    An error becomes the line, unless `is_raised` returns true.
+    An error becomes the line for stderr. It is raised instead if `is_raised` returns true for it.
     """
     if arguments.text("--config") or runtime.environ.get(ENVIRONMENT.variable):
-        # A configuration named by the flag or by DSOPS_CONFIG would need no permission. The agent would read the
-        # variables, too.
+        # A configuration that `--config` or DSOPS_CONFIG names would be loaded without permission. The agent would read
+        # these variables, too.
         raise UsageError(
             "the hook can't be used with `--config`, DSOPS_CONFIG or DSOPS_ENV",
             hint="unset DSOPS_CONFIG and DSOPS_ENV: the hook uses the dsops.yaml of the folder",

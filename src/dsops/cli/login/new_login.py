@@ -68,7 +68,8 @@ def ask_for_login(arguments: Arguments, runtime: Runtime) -> RequestedLogin:
 def _doubt(region: str) -> str:
     """Return the suggestion for a region that is probably misspelled, and "" for other regions.
 
-    The names of new regions have known words (`eu-north-2`), so only an unknown word counts as a misspelling.
+    The names of new regions consist of known words (`eu-north-2`), so only a name with an unknown word counts as
+    misspelled.
     """
     known = known_regions()
     words = {word for name in known for word in name.split("-")[:-1]}
@@ -82,7 +83,10 @@ def _doubt(region: str) -> str:
 def _asked(
     question: str, problem: Callable[[str], str], default: str = "", doubt: Callable[[str], str] = lambda _: ""
 ) -> str:
-    """Ask until the answer has no problem. An answer that is only doubted is accepted when it is repeated."""
+    """Ask until the answer has no problem.
+
+    An answer about which `doubt` has a suggestion is accepted if the user enters it again.
+    """
     doubted = ""
     for _ in range(_MOST_TRIES):
         typed = ask_text(question)

@@ -48,7 +48,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if fixes and not subject.plans:
         subject = _subject(
             arguments, runtime
-        )  # There are no plans while other users can write the configuration: it is loaded again after the repair.
+        )  # While other users can write the configuration, there are no plans. It is loaded again after the repair.
     config = arguments.text(CONFIG.name)
     examined = carry_out(examine(subject, runtime, is_agent_refused=arguments.switch("--no-agent")), runtime)
     checks = [with_next_step(check, config) for check in examined]
@@ -140,7 +140,7 @@ def _subject(arguments: Arguments, runtime: Runtime) -> Subject:
 
 
 def _left_out(config: Config, runtime: Runtime) -> tuple[str, ...]:
-    """Return the notes about AWS profiles that are no store, each with the reason."""
+    """Return the notes about AWS profiles that can't be used as stores, each with the reason."""
     names = [name for name in read_aws_profiles(runtime)[0].by_name if name not in config.stores]
     return read_profile_layer(runtime, names).notes if names else ()
 

@@ -116,7 +116,7 @@ def _explain_message(arguments: Arguments, runtime: Runtime) -> int:
 def _cached_sessions(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Mapping[str, Credentials]:
     """Return the agent's sessions for the steps that send an MFA code, so that no code is needed again.
 
-    Other steps are tried: a session that the agent has does not show whether AWS still issues it.
+    Other steps are tried, because a cached session does not show whether AWS would still issue it.
     """
     agent = agent_of(arguments, runtime) if any(step.asks_code for step in plan.steps.values()) else None
     return agent.cached(store, plan.environment) if agent is not None else {}

@@ -1,4 +1,4 @@
-"""`dsops whoami`: show the caller that AWS sees, and the hops, tags and policies of its session."""
+"""`dsops whoami`: show the caller identity that AWS returns, and its session's hops, tags and policies."""
 
 from __future__ import annotations
 

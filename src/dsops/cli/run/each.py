@@ -172,7 +172,10 @@ class _Printer:
         self._lines: dict[str, list[tuple[int, bytes]]] = {name: [] for name in stores}
 
     def line(self, name: str, stream: int, line: bytes) -> None:
-        """Print a line of a command's output (of a very long line, a part), or keep it until the command has ended."""
+        """Print a line of a command's output, or keep it until the command has ended.
+
+        A very long line is passed in parts.
+        """
         if self._is_grouped:
             self._lines[name].append((stream, line))
         else:

@@ -42,7 +42,7 @@ def with_shell(arguments: Arguments, runtime: Runtime) -> Arguments:
 
 
 def tell_shell(marks: Mapping[str, str], runtime: Runtime) -> None:
-    """Say on a terminal whose session the shell has and how long, unless the shell's prompt shows that."""
+    """Print on a terminal which session the shell has and how long it lasts, unless the prompt shows that."""
     if runtime.environ.get(PROMPT) or not is_terminal() or is_quiet():
         return
     end = marks.get(EXPIRES, "")

@@ -154,7 +154,7 @@ class EvidenceLibrary:
     async def _session_layer(
         self, issuer: Step, readers: SeveralReaders | None
     ) -> tuple[tuple[Policy, ...], list[Unread]]:
-        """Return the session policies of the caller's session, and those that could not be read."""
+        """Return the session policies of the caller's session, and an Unread for each one that could not be read."""
         policies: list[Policy] = []
         missing: list[Unread] = []
         text = issuer.settings.get("session_policy")

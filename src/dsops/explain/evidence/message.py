@@ -144,7 +144,8 @@ def _refused(
 def _caller(arn: str, user_id: str) -> ChainCaller | None:
     """Return the caller with that ARN; None for an invalid ARN.
 
-    Its credentials are treated as temporary: a user's may be (GetSessionToken), and those of every other caller are.
+    The caller's credentials are treated as temporary. A user's credentials may be temporary (GetSessionToken), and the
+    credentials of every other caller are.
     """
     parsed = parse_arn(arn)
     return base_caller(CallerIdentity(parsed.account, arn, user_id), is_temporary=True) if parsed is not None else None

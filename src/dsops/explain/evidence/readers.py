@@ -94,7 +94,7 @@ def _incomplete(attached: Attached) -> tuple[int, int]:
 
 
 def _of_account(planned: Attached, account: str) -> Attached:
-    """Replace the placeholder of the account in the ARN of a template's user or role."""
+    """Replace the account placeholder in the ARN of a template's user or role."""
     if planned.entity is None:
         return planned
     arn = planned.entity.arn.replace(f"::{ANY_ACCOUNT}:", f"::{account}:", 1)

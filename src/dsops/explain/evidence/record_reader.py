@@ -68,7 +68,7 @@ class RecordReader:
                 elif isinstance(details, EntityNotFound):
                     why = "AWS has no such record for the keys here, or none any more"
                     late.append(keys)
-            # At first, only the refused account can read the record; later, its organization may be able to.
+            # A new record can be read only by the refused account at first, and later perhaps also by its organization.
             askers = [keys for keys in late if keys.identity.account == account]
             if not askers:
                 break

@@ -1,4 +1,4 @@
-"""Interprets AWS's record of a refusal: the type of policy that refuses, with its policy and statement.
+"""Interprets AWS's record of a refusal: which policy type, policy and statement refused the call.
 
 The record (IAM Toolbox, preview) contains:
 
@@ -103,7 +103,7 @@ class Recorded(NamedTuple):
         return question._replace(principal=principal, context={**other_context, **self.context})
 
     def still_unread(self, unread: Sequence[Unread]) -> Iterator[Unread]:
-        """Yield the unread parts that the record does not contain either."""
+        """Yield the unread parts that are also missing from the record."""
         for unread_part in unread:
             if unread_part.place == "context":
                 keys = tuple(key for key in unread_part.keys if not self._settles(key))
@@ -113,9 +113,9 @@ class Recorded(NamedTuple):
                 yield unread_part
 
     def _settles(self, key: str) -> bool:
-        """Return whether the record determines the key.
+        """Return whether the record shows the condition key's value, or shows that the key is absent.
 
-        A complete record lists every key of the call, so a key that is not listed is known to be absent.
+        A complete record lists every key of the call, so a key that is not listed is absent.
         """
         if key in SECRET_KEYS or not _first_value(self.context, "aws:principalarn"):
             return False
@@ -284,8 +284,8 @@ class _Record:
     def _allows(self, place: Place) -> bool:
         """Return whether the policies of this place do not refuse the call, according to AWS.
 
-        Always False for a resource's policy. Which callers it names also matters, so it can't be replaced by a
-        stand-in.
+        Always False for a resource's policy. A stand-in can't replace this policy, because the decision also depends
+        on which callers the policy names.
         """
         effects = {check.effect for check in self._evaluation.checks or () if _CHECKS.get(check.kind) == place}
         return bool(effects) and effects <= {"ALLOW", "NO_IMPACT"} and place != "resource"

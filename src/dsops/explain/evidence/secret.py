@@ -35,7 +35,7 @@ async def read_secret(api: SecretsManagerClient, arn: str) -> ResourcePolicy:
     except AccessDenied as denied:
         unread_policy = denied.message
     else:
-        if answer.arn != arn:  # With a part of an ARN, AWS finds the secret, too, but policies need the whole ARN.
+        if answer.arn != arn:  # AWS also finds a secret by a partial ARN, but policies need the whole ARN.
             raise EntityNotFound(f"there is no {arn}", hint=f"the ARN of that secret is {answer.arn}")
         policy = PolicyText(f"the policy of {arn}", answer.text) if answer.text else None
     try:

@@ -47,7 +47,7 @@ def findings_of(
 
 
 def _asked_first(unread: Sequence[Unread], named: Iterable[Broken]) -> list[Unread]:
-    """Sort the unread parts. Condition keys that the statements in `named` test come first."""
+    """Sort the unread parts: first the condition keys that statements in `named` test, then all others."""
     tested_keys: list[str] = []
     for failure in (failure for broken in named for failure in failures_of(broken)):
         tested_keys += [lower_case(failure.key), *variable_keys(failure.wanted)]

@@ -1,4 +1,4 @@
-"""Finds the policies that refuse in a decision, in the order in which AWS names them."""
+"""Finds the policies of a decision that refuse the request, in the order in which AWS names them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def broken_places(decision: Decision, policies: Policies) -> list[Broken]:
 
 
 def _as_read(reason: StatementReason | None, policies: Policies) -> StatementReason | None:
-    """Return the statement as it was written. An evaluation with assumptions leaves out some of its conditions.
+    """Return the statement as it was written.
+
+    An evaluation with assumptions leaves out some of the statement's conditions.
 
     Returns None if the statement belongs to the stand-in for a policy that could not be read.
     """
@@ -83,7 +85,8 @@ def nearest(reason: Reason) -> StatementReason | None:
     near = [
         candidate for candidate in reason.near if candidate.statement.effect == "Allow" and not _is_elsewhere(candidate)
     ]
-    # A secret's policy has a statement for each use, and a role's trust policy one for each caller.
+    # Near matches are ranked differently: the statements of a secret's policy differ by use, the statements of a role's
+    # trust policy by caller.
     ranks = _OF_ROLES if reason.policy_type == "role trust policy" else _OF_OTHERS
     near.sort(key=lambda candidate: _distance(candidate, ranks))
     if len(near) > 1 and _distance(near[0], ranks) == _distance(near[1], ranks) >= ranks["Action"]:
@@ -119,7 +122,7 @@ def verdict(outcome: Outcome, refusal: RefusalMessage) -> Diagnosis:
     read = outcome.decision.policies
     sure, guessed = broken_places(outcome.at_best, read), broken_places(outcome.decision, read)
     if refusal.refusing:
-        # AWS's record of the types that refuse takes precedence over our evaluation of the documents.
+        # If AWS recorded which types of policy refuse the call, that record takes precedence over our evaluation.
         sure = [broken for broken in sure if broken.policy_type in refusal.refusing]
     if refusal.policy_type:
         return _named_by_aws(refusal, sure, guessed, _suspect(refusal, outcome) if refusal.is_deny else None)
@@ -139,9 +142,10 @@ def verdict(outcome: Outcome, refusal: RefusalMessage) -> Diagnosis:
 
 
 def _suspect(refusal: RefusalMessage, outcome: Outcome) -> StatementReason | None:
-    """Return the Deny statement that refused, if only one statement in the policies of that type can apply.
+    """Return the Deny statement that refused the call; None if it can't be determined.
 
-    Returns None unless AWS says that a Deny of this type applied, and all policies of the type were read.
+    Only policies of the type in AWS's message are searched. The result is None if several Deny statements may have
+    matched, or if a policy of this type could not be read.
     """
     if any(POLICY_TYPES[part.place] == refusal.policy_type for part in outcome.unread if part.place != "context"):
         return None

@@ -207,7 +207,7 @@ def _unknown_variable(texts: Sequence[str], about: RefusedCall) -> str:
 
 
 def _of_principal(broken: Broken, statement: Statement, about: RefusedCall, mismatches: tuple[Mismatch, ...]) -> Cause:
-    """Return the cause if the policy names other callers."""
+    """Return the cause if the policy's Principal element does not name the caller."""
     named = _principal_names(statement)
     policy, caller = policy_text(broken.policy_type, about), about.caller
     account = about.request.principal.account

@@ -39,7 +39,7 @@ _MESSAGES: Final = (
     ("AuthFailure", r"AWS was not able to validate the provided access credentials"),
     ("RegionDisabledException", r"STS is not activated in this region for account:? ?\d*"),
 )
-"""Messages, as AWS sends them, and the code that goes with each if the program leaves out the code."""
+"""Maps AWS's messages to their error codes, for programs that print only the message."""
 _REGION: Final = r"\b(?:af|ap|ca|cn|eu|eusc|il|me|mx|sa|us|us-gov|us-iso[a-z]?)-[a-z]+-\d{1,2}\b"
 _SIGNED: Final = r"(?:expired|current): (\d{8}T\d{6}Z) .*\((\d{8}T\d{6}Z) [-+]"
 _SECRET_LENGTH: Final = 40
@@ -65,9 +65,9 @@ def read_credential_error(text: str) -> AwsAnswer | None:
 
 
 def credential_finding(answer: AwsAnswer, text: str, step: Step, view: ProgramView) -> RefusalFinding:
-    """Explain the error: what it means, what causes it as far as this machine shows, and what looks closer.
+    """Explain the error: its meaning, the causes visible on this machine, and the commands to find out more.
 
-    `step` stands for the program's call; its `credentials_from` is the store whose session the program used.
+    `step` stands for the program's call. Its `credentials_from` is the store whose session the program used.
     """
     region, store = _region_in(text) or view.region, step.credentials_from
     if answer.message.startswith("Token expired"):
@@ -84,7 +84,7 @@ def credential_finding(answer: AwsAnswer, text: str, step: Step, view: ProgramVi
 
 
 def _is_open(cause: str, answer: AwsAnswer) -> bool:
-    """Whether the error has several possible causes, between which the message does not decide."""
+    """Whether the error has several possible causes, and the message does not show which of them applies."""
     is_clear = "should be scoped" in answer.message
     return (cause == "key-invalid" and not is_clear) or answer.code == "RequestExpired"
 
@@ -120,7 +120,10 @@ def _seen(cause: str, answer: AwsAnswer, view: ProgramView) -> Iterator[str]:
 
 
 def _advice(finding: RefusalFinding, answer: AwsAnswer, store: str, region: str) -> Iterator[str]:
-    """Yield remedies, which depend on AWS's message for errors with the same code."""
+    """Yield remedies for the error.
+
+    If one error code has several causes, the remedies also depend on AWS's message.
+    """
     if "should be scoped" in answer.message:
         yield "set AWS_REGION or the endpoint: the request is signed for another region or service than its endpoint's"
         return
@@ -140,7 +143,7 @@ def _advice(finding: RefusalFinding, answer: AwsAnswer, store: str, region: str)
 
 
 def _facts(cause: str, answer: AwsAnswer, store: str, region: str, view: ProgramView) -> Iterator[Fact]:
-    """Yield what decides between the causes, with the command that shows it."""
+    """Yield the facts that tell the possible causes apart, each with the command that shows it."""
     whoami = f"dsops whoami {store}".strip()
     if cause == "clock":
         yield Fact("how far this clock is from AWS's", "the message is from an earlier time", "you", "dsops doctor")
@@ -159,13 +162,13 @@ def _facts(cause: str, answer: AwsAnswer, store: str, region: str, view: Program
 
 
 def _apart(message: str) -> str:
-    """Return how far the clocks are apart, if AWS's message has both times."""
+    """Return the difference between the two clocks in words; "" unless AWS's message contains both times."""
     times = re.search(_SIGNED, message)
     if times is None:
         return ""
     try:
         signed, received = (datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) for text in times.groups())
     except ValueError:
-        return ""  # the text may come from anywhere
+        return ""  # the message may be any text, so a time in it may be invalid
     minutes = round((received - signed).total_seconds() / 60)
     return f": the request was signed {abs(minutes)} min {'before' if minutes > 0 else 'after'} AWS received it"

@@ -211,7 +211,7 @@ class Investigator:
             refusal = read_refusal(one_line(text))
             record = await self._record(refusal, step, chain, is_fresh=False)
             refused = read_recorded(record) if isinstance(record, Recorded) else read_sentence(text)
-        # If the caller is the plan's own session, the plan knows more about the caller than the message does.
+        # If the caller is a session of the plan, the plan describes the caller more completely than the message does.
         keys = chain[-1]
         if keys.caller is None or keys.caller.principal.arn != refused.caller.principal.arn:
             chain = [*chain[:-1], keys._replace(caller=refused.caller)]

@@ -140,7 +140,8 @@ async def investigate_message(
     sessions: dict[str, Credentials] = {}
     failed: list[DsopsError] = []
     for name in plan.steps if store else ():
-        # The message may be that of dsops itself: then AWS refuses one of these sessions, and the others still help.
+        # The message may be an error of dsops itself. AWS then refuses one of these sessions; the others are still
+        # useful.
         (outcome,) = await settle(resolver.credentials(name))
         if isinstance(outcome, DsopsError):
             failed.append(outcome)

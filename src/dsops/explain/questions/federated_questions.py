@@ -37,9 +37,10 @@ Unsigned = tuple[CaseQuestion, tuple[Unread, ...]]
 
 
 def unsigned_questions(step: Step, region: str, provider: str = "") -> list[Unsigned]:
-    """Return the policy questions in AWS's order, each with its unread parts; [] for a step that assumes no role.
+    """Return the policy questions in AWS's order, each with its unread parts.
 
-    `provider` is used if the token's provider is unknown. If that is "" as well, the principal has no name.
+    Returns [] for a step that assumes no role. `provider` is used if the token's provider is unknown. If `provider` is
+    "" too, the principal has no name.
     """
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is None or step.proof is None:

@@ -49,7 +49,7 @@ class RefusedCall(NamedTuple):
 
     @property
     def where_to_set(self) -> str:
-        """The store's name in messages, such as `store target`; `the call` for another program's call."""
+        """How messages name the place to change: `store target`, or `the call` if another program made the call."""
         return f"store `{self.step.name}`" if self.step.name else "the call"
 
     def edit(self, key: str, store: str = "") -> Where | None:

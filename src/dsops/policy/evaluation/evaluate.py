@@ -113,7 +113,7 @@ def _ask_all(request: Request, policies: Policies) -> _Answers | _Denial:
 
 
 def _ask_each(question: PreparedRequest, groups: Sequence[Group]) -> tuple[_Denial | None, PolicyType | None]:
-    """Return the first explicit Deny, and the type of the first group in which no policy allows."""
+    """Return the first explicit Deny, and the type of the first group in which no policy allows the request."""
     refusing: PolicyType | None = None
     for by, policies in groups:
         deny, allow = question.ask(policies)

@@ -35,4 +35,7 @@ class AuthorizationReference(Protocol):
         """Return the service with the given prefix (in lower case)."""
 
     def key_owner(self, lower: str) -> ServiceFacts | None:
-        """Return the service that owns a condition key whose prefix is not a service's: saml:aud belongs to STS."""
+        """Return the service that owns a condition key whose prefix is not a service's prefix.
+
+        For example, the key `saml:aud` belongs to STS.
+        """

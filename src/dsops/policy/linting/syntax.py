@@ -1,4 +1,4 @@
-"""Report the problems that the parsers and the grammar find as findings, with a code for the invalid element."""
+"""Convert the problems found by the parsers and the grammar check to findings, each with a rule's code."""
 
 from __future__ import annotations
 

@@ -37,7 +37,10 @@ class PolicySource(NamedTuple):
     """The source of a policy's text."""
 
     file: str
-    """The file name. For an inline policy it is that of the table, for AWS's FullAWSAccess it is ""."""
+    """The name of the file that contains the policy; "" for AWS's FullAWSAccess.
+
+    For an inline policy, it is the name of the table's file.
+    """
     node: Node | None
     """The policy document of an inline policy."""
     line: int

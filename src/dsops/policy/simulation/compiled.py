@@ -52,7 +52,10 @@ def compile_policies(policy_set: PolicySet, question: CaseQuestion) -> Policies:
 
 
 def is_kms_key(resource: str) -> bool:
-    """Whether the ARN is that of a KMS key. A key policy must always allow (KMS Developer Guide, Key policies)."""
+    """Whether the ARN is that of a KMS key.
+
+    A request for a KMS key must be allowed by its key policy (KMS Developer Guide, Key policies).
+    """
     arn = parse_arn(resource)
     return arn is not None and arn.service == "kms" and arn.resource_type == "key"
 

@@ -84,8 +84,8 @@ class AccountPlace(NamedTuple):
 class Needs(NamedTuple):
     """The facts that a question needs.
 
-    `caller_kind` and `resource_kind` are None if no policy of the caller or resource is needed: it does not apply to
-    the question, or the question already contains it.
+    `caller_kind` is None if no policies of the caller are needed, and `resource_kind` is None if no policy of the
+    resource is needed. Such policies do not apply to the question, or the question already contains them.
     """
 
     caller: str

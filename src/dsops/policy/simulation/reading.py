@@ -165,7 +165,10 @@ class _Reader(SourceReader):
         return resource_account(resource, principal)
 
     def _context(self, both: _Values) -> dict[str, tuple[str, ...]]:
-        """Merge the condition keys of defaults and case. A case's key replaces a default in any upper or lower case."""
+        """Merge the condition keys of the table's defaults and of the case.
+
+        A key in the case replaces the same key in the defaults. Keys are compared case-insensitively.
+        """
         context: dict[str, tuple[str, ...]] = {}
         for node, path in both.layers("context"):
             for key, value in self.entries(node, path):

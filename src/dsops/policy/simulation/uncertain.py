@@ -54,7 +54,11 @@ class Answers(NamedTuple):
 
 
 def possible_answers(request: Request, policies: Policies, unread: Sequence[Unread]) -> Answers:
-    """Evaluate the request three times: without the unread facts, with them in favour of the caller, and against it."""
+    """Return the decisions for the known facts only, for the caller's best case, and for its worst case.
+
+    In the best case, all unread facts are in the caller's favour. In the worst case, all of them are against the
+    caller.
+    """
     given_keys = {lower_case(key) for key in request.context}
     keys = {key for unread_part in unread for key in unread_part.keys} - given_keys
     missing = [unread_part for unread_part in unread if _is_relevant(unread_part, request, policies, given_keys)]

@@ -30,7 +30,10 @@ from dsops.policy.sources.entities import (
 )
 
 _ADMIN: Final = "admin"
-"""The name of the user with all permissions that each account of a seed has unless the seed says otherwise."""
+"""The name of a user with all permissions.
+
+Every account of a seed has this user, unless the seed itself defines a user of that name.
+"""
 
 
 class SeedPolicies(PolicyFileReader):

@@ -1,7 +1,7 @@
 """Data events: the calls that a trail records only if it is configured to record them.
 
-https://docs.aws.amazon.com/awscloudtrail/latest/userguide/logging-data-events-with-cloudtrail.html. Records of every
-message and object would hide the important records.
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/logging-data-events-with-cloudtrail.html. If every access to
+a message or object were recorded, the important records would be hard to find.
 """
 
 from __future__ import annotations

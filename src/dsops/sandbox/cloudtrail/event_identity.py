@@ -90,9 +90,9 @@ def _web_federation(keys: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
 
 
 def _issuer(caller: Caller) -> dict[str, object] | None:
-    """Return the session's issuer: the role, or the user who federated.
+    """Return the session's issuer: the role, or the user who called GetFederationToken.
 
-    Returns None if the caller is a user or root user without a session.
+    Returns None for all other callers.
     """
     if caller.role is not None:
         issuer = caller.role

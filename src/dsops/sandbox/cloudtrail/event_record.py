@@ -37,7 +37,8 @@ VERSION = "1.11"
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 """AWS's own placeholder for values that it does not record."""
 
-# The services of the sandbox that botocore's endpoints do not list as regionalized. A test compares the two.
+# The services of the sandbox that botocore's endpoints do not list as regionalized. A test compares this set with
+# botocore's endpoints.
 _GLOBAL_SERVICES = frozenset(
     {"account", "budgets", "ce", "cloudfront", "iam", "networkmanager", "organizations", "route53", "shield"}
 )

@@ -145,7 +145,10 @@ class EventTrail:
         _write_whole(os.path.join(folder, name), gzip.compress(text.encode(), _GZIP_LEVEL, mtime=0))
 
     def _try_folder(self) -> None:
-        """Raise SandboxUnavailable now, at start, if the folder can't be written to."""
+        """Check at start that the folder is writable.
+
+        Raises SandboxUnavailable if it is not.
+        """
         path = os.path.join(self._folder, "AWSLogs", f".{os.getpid()}.tmp")
         try:
             _make_folder(os.path.dirname(path))

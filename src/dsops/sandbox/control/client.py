@@ -14,7 +14,7 @@ _KEPT = frozenset(
     AWS_SDK_UA_APP_ID
     """.split()
 )
-"""The AWS variables that stay set for a client: they name no account, endpoint or credentials."""
+"""The AWS variables that a client keeps, because they select no account, endpoint or credentials."""
 
 
 GITHUB_VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")

@@ -194,7 +194,8 @@ class Control:
     def _events(self, query: Parameters) -> HttpAnswer:
         """Return events in CloudTrail's file format.
 
-        A client that sends the `next` of one response as `after` in the next request gets only later events.
+        The response contains `next`. A client that sends this value as `after` in its next request gets only later
+        events.
         """
         events = self._sandbox.events
         after, last = _number(query.get("after", "")), _number(query.get("last", ""))

@@ -19,7 +19,7 @@ from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.seed.model import Seed
 
 _MOST_BYTES = 1 << 22
-"""Maximum size of a seed file: four bytes for each character that the parser accepts."""
+"""Maximum size of a seed file in bytes: four times the parser's maximum number of characters."""
 
 
 def read_seed_file(path: str) -> Seed:

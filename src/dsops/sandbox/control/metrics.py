@@ -59,7 +59,10 @@ class SandboxMetrics:
             self._throttled.add((service,))
 
     def called(self, turn: AuthenticatedRequest, result: Mapping[str, Value], code: str) -> None:
-        """Count the sessions that a call issued or that were refused. `code` is the error's code, "" for a success."""
+        """Count the session that a call issued, or count the call as refused.
+
+        `code` is the error's code; "" means that the call succeeded.
+        """
         if turn.operation not in SESSION_OPERATIONS:
             return
         role = turn.text("RoleArn") or turn.text("TargetPrincipal")

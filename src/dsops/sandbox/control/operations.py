@@ -65,7 +65,7 @@ class Operations:
             "sns": self._perform_topics,
             "ssm": self._perform_parameters,
         }
-        """Handlers by service for operations that moto alone does not perform as AWS does.
+        """Service -> the handler for operations that moto alone does not perform as AWS does.
 
         A handler is called with the request, the account and the resource.
         """

@@ -1,8 +1,9 @@
 """Map claims of a web identity token to condition keys, as AWS does for each issuer.
 
-Every issuer has keys for `aud`, `sub` and `amr` (IAM User Guide, "Available keys for AWS OIDC federation"). The
-issuers listed in this module have further keys, which only the role's trust policy can use (Service Authorization
-Reference, AWS Security Token Service; the first such keys appeared in January 2026). Other claims are ignored.
+Tokens of every issuer provide keys for `aud`, `sub` and `amr` (IAM User Guide, "Available keys for AWS OIDC
+federation"). Tokens of the issuers listed in this module provide further keys, which only the role's trust policy can
+use. The first of these keys appeared in January 2026 (Service Authorization Reference, AWS Security Token Service).
+Other claims are ignored.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ _GOOGLE: Final = "accounts.google.com"
 KNOWN_TO_ALL: Final = frozenset({_GOOGLE, "cognito-identity.amazonaws.com"})
 """Issuers that every account trusts without creating a provider, by the names that trust policies use.
 
-AWS has two more, Facebook and Login with Amazon. They are omitted because they issue access tokens, which only their
-own servers can verify.
+AWS has two more, Facebook and Login with Amazon. They are omitted because they issue access tokens, which only
+Facebook's and Amazon's own servers can verify.
 """
 
 _GITHUB: Final = tuple(

@@ -17,7 +17,7 @@ Client = TypeVar("Client")
 _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.02
 _SHARE = 3
-"""Minimum ratio of a pause to the duration of the preceding polls that returned nothing."""
+"""After polls that returned nothing, the pause is at least this many times as long as these polls took."""
 
 
 class _Poll(NamedTuple, Generic[Client]):

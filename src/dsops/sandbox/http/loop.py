@@ -1,7 +1,7 @@
 """Run waitress without its threads: the loop that reads a request also handles it.
 
-One lock protects all state, so waitress's threads only waited for each other and for the interpreter. AssumeRole took
-775 us of CPU time with eight threads, 521 us with one thread, and takes 250 us without threads. waitress handles
+One lock protects all state, so waitress's threads only waited for each other and for the interpreter lock. AssumeRole
+took 775 us of CPU time with eight threads, 521 us with one thread, and takes 250 us without threads. waitress handles
 connections, parsing and limits. This module adds two functions:
 
 - a time limit for the arrival of a request

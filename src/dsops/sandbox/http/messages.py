@@ -16,7 +16,7 @@ class HttpRequest(NamedTuple):
     query: str
     """The query string, percent-encoded, without the `?`."""
     headers: Mapping[str, str]
-    """The header names in lower case -> values, in which each byte is one Latin-1 character (PEP 3333)."""
+    """Header name in lower case -> value, with each byte decoded as one Latin-1 character (PEP 3333)."""
     body: bytes
     peer: str
     """The address from which the client is connected."""
@@ -29,7 +29,7 @@ class HttpAnswer(NamedTuple):
     headers: tuple[tuple[str, str], ...]
     body: bytes
     wait: Wait | None = None
-    """Set on the empty answer to a long poll, which is sent only if the wait ends without a result."""
+    """Set on the empty answer to a long poll; this answer is sent only if the wait ends without a result."""
 
     def mapped(self, change: Callable[[HttpAnswer], HttpAnswer]) -> HttpAnswer:
         """Return the answer with `change` applied to it and, for a long poll, to its later answer."""

@@ -36,7 +36,10 @@ class IamFeatures:
         }
 
     def perform(self, operation: str, account: str) -> dict[str, Value] | None:
-        """Perform the operation; return its result, or None for another class's operation. Raises SandboxRefusal."""
+        """Perform the operation and return its result; return None if this class does not implement it.
+
+        Raises SandboxRefusal.
+        """
         if operation in _ROOT_SWITCHES:
             return self._switch_root(account, *_ROOT_SWITCHES[operation])
         work = self._operations.get(operation)

@@ -35,7 +35,10 @@ class LinkedRoles:
         }
 
     def perform(self, operation: str, parameters: Parameters, account: str) -> dict[str, Value] | None:
-        """Perform the operation; return its result, or None for another class's operation. Raises SandboxRefusal."""
+        """Perform the operation and return its result; return None if this class does not implement it.
+
+        Raises SandboxRefusal.
+        """
         work = self._operations.get(operation)
         return None if work is None else work(parameters, account)
 

@@ -85,7 +85,7 @@ class IamOperations:
 
 
 def new_user(world: World, account: str, parameters: Mapping[str, object]) -> dict[str, Value]:
-    """Return CreateUser's result, because moto's result does not contain the permissions boundary yet."""
+    """Return CreateUser's result with the permissions boundary, which moto's result does not contain."""
     user = world.backend(account).users[str(parameters["UserName"])]
     user_value: dict[str, Value] = {
         "Path": user.path,

@@ -38,7 +38,10 @@ def is_linked(role: Role) -> bool:
 
 
 def _is_below(kind: str, path: str, arn: str) -> bool:
-    """Whether the ARN has that resource type and path prefix. Names may contain further colons."""
+    """Whether the ARN has that resource type and path prefix.
+
+    The resource name may contain colons.
+    """
     parts = parse_arn(arn)
     return parts is not None and parts.resource.startswith(f"{kind}{path}")
 

@@ -51,9 +51,9 @@ class ServiceCredentials:
         }
 
     def perform(self, operation: str, parameters: Parameters, caller: Caller, now: float) -> dict[str, Value] | None:
-        """Perform the operation and return its result; return None for operations of other classes.
+        """Perform the operation and return its result; return None if this class does not implement it.
 
-        Without the parameter UserName, the operation is about the calling user.
+        Without the parameter UserName, the operation applies to the calling user.
         """
         work = self._operations.get(operation)
         if work is None:

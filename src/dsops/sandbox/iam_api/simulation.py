@@ -49,7 +49,10 @@ class Simulation:
         self._world = world
 
     def perform(self, operation: str, parameters: Parameters, account: str) -> dict[str, Value] | None:
-        """Perform the operation; return its result, or None for another class's operation. Raises SandboxRefusal."""
+        """Perform the operation and return its result; return None if this class does not implement it.
+
+        Raises SandboxRefusal.
+        """
         if operation in {"SimulateCustomPolicy", "SimulatePrincipalPolicy"}:
             return _page(self._simulate(parameters, account), parameters)
         if operation in {"GetContextKeysForCustomPolicy", "GetContextKeysForPrincipalPolicy"}:

@@ -162,5 +162,5 @@ def on_behalf_of(instance: Instance, user: str) -> dict[str, str]:
 
 
 def credential_id(login: PortalLogin) -> str:
-    """Return the credential id in all records of a login, from which no token can be derived."""
+    """Return the credential id for all records of the login; no token can be derived from the id."""
     return sha256(login.session_id.encode()).hexdigest()

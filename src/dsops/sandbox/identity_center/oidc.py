@@ -46,7 +46,7 @@ class Visit(NamedTuple):
 
 
 class Granted(NamedTuple):
-    """The content of a response, and the session for which it was issued, or None."""
+    """The content of a response, with the session for which it was issued, if there is one."""
 
     content: Mapping[str, object]
     login: PortalLogin | None = None

@@ -243,9 +243,15 @@ def why_not_served(request: HttpRequest) -> str:
 
 
 def _user(instance: Instance, name: str) -> str:
-    """Return the named user, or else the auto-approving user, or else the only user.
+    """Return the user who approves the login.
 
-    Returns "" if none of them is set and there are several users.
+    The user is chosen in this order:
+
+    1. the named user
+    2. the user whose logins the instance approves automatically
+    3. the only user of the instance
+
+    Returns "" if neither 1 nor 2 is set and the instance has several users.
     """
     if name:
         return name
@@ -274,5 +280,5 @@ def _redirect(address: str) -> HttpAnswer:
 
 
 def _with_query(uri: str, query: Query) -> str:
-    """Return a registered redirect URI, which has no query of its own, with a query string."""
+    """Add a query string to a registered redirect URI, which has none of its own."""
     return f"{uri}?{urlencode({name: value for name, value in query.items() if value})}"

@@ -12,10 +12,14 @@ _NO_QUEUE: Final = "arn:aws:sqs:::-"
 
 
 def readable_queue_policy(text: str) -> str:
-    """Replace each resource that is not an ARN with an ARN that matches no queue.
+    """Replace each resource in a queue policy that is not an ARN, so that access is never extended.
 
-    Text that is not JSON is returned unchanged. It is unknown to which queues AWS applies such a resource. Therefore a
-    resource that restricts access (the Resource of a Deny, or the NotResource of an Allow) is replaced with `*`.
+    It is unknown to which queues AWS applies such a resource. The replacement depends on the effect:
+
+    - If the resource restricts access (the Resource of a Deny, or the NotResource of an Allow), it becomes `*`.
+    - Otherwise it becomes an ARN that matches no queue.
+
+    Text that is not JSON is returned unchanged.
     """
     try:
         document = json.loads(text)

@@ -181,6 +181,9 @@ def _longest(statement: AssertionContent, now: float) -> int | None:
 
 
 def check_role_may_be_federated(name: str) -> None:
-    """Raise AccessDenied for a role of IAM Identity Center, which only its own users can assume (STS API Reference)."""
+    """Raise AccessDenied for a role of IAM Identity Center.
+
+    Only users of Identity Center can assume such a role (STS API Reference).
+    """
     if name.startswith("AWSReservedSSO_"):
         raise access_denied("Not authorized to perform sts:AssumeRoleWithSAML")

@@ -42,7 +42,7 @@ def parse(content: bytes) -> Element:
 def strict_parser() -> Any:  # Any: lxml has no type annotations
     """Return a parser that rejects DTDs, expands no entities and opens no connection.
 
-    It parses the whole document, and later the signed part again.
+    The whole document is parsed with such a parser, and later the signed part again.
     """
     from lxml import etree
 

@@ -45,7 +45,10 @@ def check_secret_call(
 
 
 def _check_moved_version(secret: StoredSecret, version_id: str) -> None:
-    """Raise ResourceNotFoundException for a missing version, before moto removes the label."""
+    """Raise ResourceNotFoundException if the version does not exist.
+
+    moto itself would first remove the staging label.
+    """
     if version_id and secret.version(version_id, "") is None:
         raise refusal(
             "ResourceNotFoundException",

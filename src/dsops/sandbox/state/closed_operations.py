@@ -26,7 +26,7 @@ _CLOSED: Mapping[tuple[str, str], str] = {
     ("servicecatalog", "UpdateProvisionedProduct"): _MAKES_OTHERS,
 }
 SHUT: Mapping[str, str] = {"cloudformation": _MAKES_OTHERS}
-"""Service -> the reason why the sandbox serves only the service's reading operations."""
+"""Service -> the reason why the sandbox serves only the service's read operations."""
 
 _READING = ("Describe", "Estimate", "Get", "List", "Validate")
 

@@ -1,7 +1,7 @@
 """Look up the owner, policy and tags of resources in moto's backends.
 
-Attributes are read without default values, as in `world`. If a new version of moto renames an attribute, the request
-fails. With a default value, a policy would be ignored.
+Attributes of moto's objects are read without default values, as in `world`. If a new version of moto renames an
+attribute, the request fails. With a default value, the sandbox would silently ignore a policy.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from dsops.errors import SandboxRefusal
 from dsops.extras import install_packages
 from dsops.sandbox.state.closed_operations import SHUT, not_served
 from dsops.sandbox.state.quick_moto.sending import send_without_counting
-from dsops.sandbox.state.quick_moto.setup import quick_json, quick_s3
+from dsops.sandbox.state.quick_moto.setup import quick_json, quick_s3, with_status
 from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import protocols, service_model
 from dsops.sandbox.wire.service_table import SERVED
@@ -120,6 +120,7 @@ def _keep_from_waiting(service: str) -> None:
     - SWF sleeps for a second when a poll finds nothing.
     - A Lambda function that another service invokes (SNS, SQS, S3, DynamoDB streams) would run in Docker for up to five
       minutes, although Docker is turned off in moto's settings.
+    - SQS counts the queue's messages whenever a message is sent.
     """
     if service == "swf":
         vars(import_module("moto.swf.models"))["sleep"] = lambda _: None
@@ -178,7 +179,8 @@ def _pinned_class(owner: type, operation: str) -> type:
     if camelcase_to_underscores(operation) not in method_names_from_class(owner):
         # Batch, Polly and X-Ray select their methods by the path only.
         return owner if "_get_action" in vars(owner) else _refusing(owner)
-    return type(owner.__name__, (owner,), {"_get_action": _allowed_action})
+    methods = {"_get_action": _allowed_action, "_enrich_response": staticmethod(with_status)}
+    return type(owner.__name__, (owner,), methods)
 
 
 def _refusing(owner: type) -> type:

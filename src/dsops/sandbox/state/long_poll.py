@@ -82,7 +82,7 @@ def _is_empty(answer: HttpAnswer, member: str) -> bool:
         return False
     kind = next((value for name, value in answer.headers if name.lower() == "content-type"), "")
     if "xml" in kind:
-        return b"<Message>" not in answer.body  # SQS's query protocol. XML writes `<` inside a value as `&lt;`.
+        return b"<Message>" not in answer.body  # in SQS's query protocol, XML escapes `<` in values
     content: Any = decode(answer.body) if kind == "application/cbor" else json.loads(answer.body)
     return not content.get(member)
 

@@ -1,8 +1,8 @@
 """Find and list an account's roles without a scan of all roles.
 
-moto keeps roles by id, and scans all of them for a name in most operations. `keep_roles_by_name` replaces moto's
-dictionary of roles and the functions that scan it. `write_role_lists` replaces moto's serializer for ListRoles, which
-takes 200 us for a role.
+moto stores roles by id. Most of its operations scan all roles to find one by name. `keep_roles_by_name` replaces
+moto's dictionary of roles and the functions that scan it. `write_role_lists` replaces moto's serializer for ListRoles,
+which takes 200 us for each role.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class RoleTable(dict[str, "moto_iam.Role"]):
-    """Roles by id, in place of moto's dictionary, with an index by name.
+    """Roles by id, with an index by name; replaces moto's dictionary of roles.
 
-    moto only adds and deletes single items, and never changes a role's name or path.
+    The index stays correct, because moto only adds and deletes single roles, and never changes a role's name or path.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class RoleTable(dict[str, "moto_iam.Role"]):
     def below(self, path: str) -> list[moto_iam.Role]:
         """Return the roles whose path begins with this text, in the order of their ids.
 
-        The list is kept until a role is added or deleted, because a client lists page after page.
+        The list is cached until a role is added or deleted, because clients request it page by page.
         """
         if self._listed is None or self._listed[0] != path:
             roles = [role for role in self.values() if role.path.startswith(path)]
@@ -68,7 +68,7 @@ class RoleTable(dict[str, "moto_iam.Role"]):
 
 
 def roles_of(backend: moto_iam.IAMBackend) -> RoleTable:
-    """Return the roles of moto's backend, which `keep_roles_by_name` has changed."""
+    """Return the roles of moto's backend as the RoleTable that `keep_roles_by_name` has installed."""
     return cast("RoleTable", backend.roles)
 
 
@@ -115,7 +115,7 @@ def _list_roles(
 
 
 def write_role_lists(responses: Any) -> None:  # moto's class has no static type
-    """Let moto's IAM responses write the result of ListRoles by `_role_list`."""
+    """Make moto's IAM response class serialize the result of ListRoles with `_role_list`."""
 
     def list_roles(self: Any) -> str:
         names = (("PathPrefix", "/"), ("Marker", "0"), ("MaxItems", 100))
@@ -150,5 +150,8 @@ def _member(role: moto_iam.Role) -> str:
 
 @lru_cache(maxsize=1024)
 def _quoted(document: str) -> str:
-    """Percent-encode a policy document, as IAM returns it. Many roles have the same trust policy."""
+    """Percent-encode a policy document, as IAM returns it.
+
+    The result is cached, because many roles have the same trust policy.
+    """
     return quote(document)

@@ -25,7 +25,7 @@ MAX_TOKEN = 4096
 
 
 class PolicyLayer(NamedTuple):
-    """Session policies, passed when a session was issued, that limit its permissions."""
+    """Session policies that were passed when a session was issued, and that limit the session's permissions."""
 
     inline: str
     """The inline session policy; "" if there is none."""

@@ -1,8 +1,9 @@
 """Read accounts, users, roles and their policies from moto's IAM backends.
 
-Only the modules of this package that import moto (`iam_backend`, `estate`, `fence`, `secrets` ...) depend on moto.
-Attributes are read without default values: if a version of moto drops or renames an attribute, the sandbox must stop.
-With a default value, a permissions boundary would be ignored. `probe.py` checks this before the first request.
+Only modules of this package depend on moto, such as `iam_backend`, `estate`, `fence` and `secrets`. Attributes of
+moto's objects are read without default values: if a version of moto drops or renames an attribute, the sandbox must
+stop. With a default value, a permissions boundary would be ignored. `probe.py` checks the attributes before the first
+request.
 """
 
 from __future__ import annotations

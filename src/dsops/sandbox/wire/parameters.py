@@ -68,7 +68,10 @@ def _check_payload(shape: Any, parameters: dict[str, object]) -> None:  # botoco
 
 
 def check_member(service: str, operation: str, name: str, value: object) -> None:
-    """Check a value from another source against the model of the parameter `name`. Raises ValidationError."""
+    """Check a value from a token or assertion against the model of the parameter `name`.
+
+    Raises ValidationError.
+    """
     check_value(operation_model(service, operation).input_shape.members[name], value, name[:1].lower() + name[1:])
 
 

@@ -35,7 +35,10 @@ class _Query:
     @classmethod
     @cache
     def members(cls, shape: Any) -> tuple[tuple[str, Any, str], ...]:
-        """Return (member name, shape, name on the wire) for each member; cached, as only the model determines it."""
+        """Return (member name, shape, name on the wire) for each member.
+
+        The result is cached, because it depends only on the model.
+        """
         return tuple((name, member, cls.written(name, member)) for name, member in shape.members.items())
 
     @staticmethod

@@ -97,7 +97,7 @@ def _templates(service: str, *, has_query: bool) -> Mapping[str, Sequence[_Templ
 
 def _template(operation: str, model: Any) -> _Template:  # botocore ships no type hints
     path, _, query = model.http["requestUri"].partition("?")
-    parts = _LABEL.split(path)  # text, label, "+" or "", text ...
+    parts = _LABEL.split(path)  # the parts are: text, label, "+" or "", text, label, ...
     pattern = re.escape(parts[0])
     for _, plus, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
         pattern += ("(.+)" if plus else "([^/]+)") + re.escape(text)

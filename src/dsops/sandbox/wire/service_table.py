@@ -40,4 +40,4 @@ ALSO_SIGNED_AS = frozenset(
     kinesisanalytics kinesisvideo lambda lex payment-cryptography personalize resiliencehub sagemaker sdb ses signer
     """.split()
 )
-"""Signing names that both a service in the table and a service that moto lacks use."""
+"""Signing names that are shared by a service in the table and a service that moto lacks."""

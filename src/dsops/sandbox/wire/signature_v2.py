@@ -30,7 +30,7 @@ _SIGNED_QUERY = frozenset(
     """.split()
 )
 _INCOMPLETE = "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
-# The only other query parameters that are allowed, because the signature would not cover any further parameter.
+# The other allowed query parameters. Any further one is refused, because the signature does not cover it.
 _OWN_QUERY = frozenset({"awsaccesskeyid", "signature", "expires", "content-type", "content-md5", "x-id"})
 
 

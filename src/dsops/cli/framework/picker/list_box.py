@@ -40,7 +40,7 @@ _ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT")
 
 
 class Ending(Exception):
-    """Raised in place of a signal that ends the process, once the terminal's settings are restored."""
+    """Raised for a signal that ends the process; the signal is sent again once the terminal is restored."""
 
     def __init__(self, number: int) -> None:
         super().__init__()

@@ -95,7 +95,7 @@ def _conditions(grant: Grant) -> Mapping[str, Mapping[str, object]]:
 def _is_principal(arn: str) -> bool:
     """Whether a policy can name the ARN as principal.
 
-    Services and deleted users can't be named, but they send no requests to the sandbox either.
+    Services and deleted users can't be named. This makes no difference, because they send no requests to the sandbox.
     """
     try:
         check_principal("AWS", arn)

@@ -148,7 +148,8 @@ class S3Resources:
     def _deletions(self, call: _Asked) -> Iterator[AuthorizationQuestion]:
         """Yield a check for each object to be deleted.
 
-        AWS deletes the objects that are allowed and reports the others; here one denial refuses the whole request.
+        AWS deletes the allowed objects and reports an error for each denied object. The sandbox refuses the whole
+        request if one object is denied.
         """
         for entry in many(inside(call.parameters, "Delete"), "Objects"):
             key, version = text(entry, "Key"), text(entry, "VersionId")

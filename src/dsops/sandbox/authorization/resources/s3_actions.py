@@ -1,4 +1,4 @@
-"""Map S3 operations to the actions that allow them, where their names differ.
+"""Map S3 operations to the IAM actions that they require, where the names differ.
 
 Amazon S3 User Guide, "Required permissions for Amazon S3 API operations"; the Service Authorization Reference for S3.
 """
@@ -85,7 +85,7 @@ ON_VERSION: Final[Mapping[str, str]] = {
     "PutObjectAcl": "PutObjectVersionAcl",
     "PutObjectTagging": "PutObjectVersionTagging",
 }
-"""Action -> the action that replaces it if the request names a version."""
+"""Action -> the action that is required instead if the request specifies a version."""
 
 _ACCESS: Final = ("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP")
 
@@ -127,4 +127,4 @@ CONDITION_KEYS: Final[Mapping[str, str]] = {
     "VersionId": "s3:VersionId",
     "WebsiteRedirectLocation": "s3:x-amz-website-redirect-location",
 }
-"""Parameter -> the condition key that has the parameter's value."""
+"""Request parameter -> the condition key to which the parameter's value is assigned."""

@@ -62,7 +62,7 @@ class SqsResources:
     def _about_redrive(
         self, operation: str, parameters: Parameters, caller: Caller, context: Context
     ) -> Iterator[AuthorizationQuestion]:
-        """Yield checks for redriving a dead-letter queue: to read this queue, and to send to the destination."""
+        """Yield checks for redriving a dead-letter queue: reading this queue, and sending to the destination."""
         named_actions = [("SourceArn", operation)]
         if operation == "StartMessageMoveTask":
             named_actions += [

@@ -1,6 +1,6 @@
 """Determine the authorization checks of Parameter Store.
 
-Requests name parameters, paths, or secrets in Secrets Manager.
+A request can refer to parameters, to a path of parameters, or to secrets in Secrets Manager.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class ParameterResources:
 def with_plain_names(parameters: Parameters, caller: Caller) -> dict[str, object]:
     """Replace parameter ARNs with parameter names if they belong to the caller's account and region.
 
-    A name identifies the same tags and the same secret as the ARN. If the ARNs stayed, moto would strip any prefix
-    that looks like the prefix of a parameter ARN.
+    moto parses ARNs less strictly: it strips any prefix that looks like the prefix of a parameter ARN. The name
+    identifies the same parameter tags and the same secret as the ARN.
     """
     plain = dict(parameters)
     for key in {"Name", "ResourceId"} & plain.keys():

@@ -1,5 +1,5 @@
-"""Replacements of functions of moto that are slow, with the same results and the same state.
+"""Faster replacements for slow functions of moto, with the same results and the same state.
 
-In: the parts of a request that the fence has built, and moto's classes. Out: moto's request and faster subclasses.
-Imported by `state` only.
+The input is the parts of a request that the fence has built, and moto's classes. The output is moto's request, and
+faster subclasses of moto's classes. Imported by `state` only.
 """

@@ -1,7 +1,7 @@
 """Build the request that moto's handlers receive.
 
-moto builds its requests with werkzeug's test client, which takes a tenth of the time of a request. This module makes
-the same WSGI environment directly; a test compares the two.
+moto builds its requests with werkzeug's test client, which takes a tenth of the total time of a request. This module
+builds the same WSGI environment directly. A test compares both environments.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def moto_request(
             environ[key] = f"{environ[key]}, {value}" if key in environ else value
             if "_" in name and name.lower().startswith("x-amz-meta-"):
                 preserved[key] = name
-    # With `populate_request` werkzeug would make a cycle, which keeps a body until the next garbage collection.
+    # With `populate_request` werkzeug would create a reference cycle, which keeps a body until the next garbage
+    # collection.
     request: Request = _request_class(is_form=is_form)(environ, populate_request=False)
     if not is_form:
         nothing = request.parameter_storage_class()

@@ -6,10 +6,10 @@ from typing import Any
 
 
 def send_without_counting(models: Any) -> None:  # moto's module has no static type
-    """Replace SendMessage of moto's SQS, whose cost would grow with the number of messages in the queue.
+    """Make the duration of SendMessage in moto's SQS independent of the number of messages in the queue.
 
-    To send, moto reads `ContentBasedDeduplication` (an attribute of FIFO queues) from all attributes of the queue, and
-    three of the base attributes are counts of its messages.
+    moto needs only `ContentBasedDeduplication` (an attribute of FIFO queues), but it computes all attributes of the
+    queue. Three of the base attributes are counts of the queue's messages.
     """
     backend_class = models.SQSBackend
     send = backend_class.send_message
