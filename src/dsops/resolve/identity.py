@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dsops.aws.http.network import TRUST_VARIABLES
 from dsops.aws.identity.ambient import ambient_from_environment
 from dsops.aws.identity.ambient_files import (
+    at_home,
     check_absent,
     config_file,
     content,
@@ -45,7 +46,7 @@ _MARK_KEY = os.urandom(32)
 
 _TOKEN_FILE_VARIABLES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
 _BOTO_FILES = ("/etc/boto.cfg", "~/.boto")
-_TOKEN_FILE_KEY = rb"(?m)^\s*web_identity_token_file\s*=\s*(.+?)\s*$"
+_TOKEN_FILE_KEY = rb"(?mi)^\s*web_identity_token_file\s*[=:]\s*(.+?)\s*$"
 
 # Variables besides AWS_* and BOTO* that affect the identity without a credential_process: the home folder.
 _OTHER_VARIABLES = ("HOME", "USERPROFILE")
@@ -86,7 +87,8 @@ def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[
         related = related_sections(config, credentials, [profile] if profile else _profiles_of(environ))
         if related is None or related.values("credential_process"):
             # A credential_process may use any profile: `aws configure export-credentials --profile other`.
-            evidence = _evidence_of_files(environ, folder, config, credentials)
+            token_files = related.values("web_identity_token_file") if related else set[str]()
+            evidence = _evidence_of_files(environ, folder, config, credentials, token_files)
         else:
             ignored = _PROFILE_VARIABLES if profile else ()
             read = {variable: value for variable, value in environ.items() if variable not in ignored}
@@ -174,7 +176,7 @@ def _evidence(environ: Mapping[str, str], folder: str, related: RelatedSections)
     yield from (f"{name}={environ[name]}" for name in sorted(environ) if _is_read(name))
     yield related.text
     token_files = sorted(related.values("web_identity_token_file"))
-    for path in (*_legacy_files(environ, folder), *_token_files(environ, folder, token_files)):
+    for path in _other_files(environ, folder, token_files):
         yield digest(content(path))
     sso, login = _caches(environ, folder)
     # botocore's names for the files: the SHA-1 of the SSO session's name, or else of its start URL; and a SHA-256.
@@ -187,17 +189,19 @@ def _evidence(environ: Mapping[str, str], folder: str, related: RelatedSections)
         yield _file(f"{login}/{digest(name.encode())}.json")
 
 
-def _evidence_of_files(environ: Mapping[str, str], folder: str, config: bytes, credentials: bytes) -> Iterator[str]:
-    """Yield everything that botocore or a credential_process may read for any profile."""
+def _evidence_of_files(
+    environ: Mapping[str, str], folder: str, config: bytes, credentials: bytes, token_files: set[str]
+) -> Iterator[str]:
+    """Yield everything that botocore or a credential_process may read for any profile, such as these token files."""
     # A credential_process may read any variable, and any file in its folder.
-    has_process = b"credential_process" in config + credentials
+    has_process = b"credential_process" in (config + credentials).lower()
     if has_process:
         yield folder
     yield from (f"{name}={environ[name]}" for name in sorted(environ) if has_process or _is_read(name))
     yield digest(config)
     yield digest(credentials)
-    named = [os.fsdecode(path) for path in re.findall(_TOKEN_FILE_KEY, config + b"\n" + credentials)]
-    for path in (*_legacy_files(environ, folder), *_token_files(environ, folder, named)):
+    written = {os.fsdecode(path) for path in re.findall(_TOKEN_FILE_KEY, config + b"\n" + credentials)}
+    for path in _other_files(environ, folder, sorted(token_files | written)):
         yield digest(content(path))
     for cache in _caches(environ, folder):
         yield from _files(cache)
@@ -210,26 +214,20 @@ def _is_read(variable: str) -> bool:
 
 def _caches(environ: Mapping[str, str], folder: str) -> tuple[str, str]:
     """Return the folders that contain SSO tokens and `aws login` tokens."""
-    login = environ.get("AWS_LOGIN_CACHE_DIRECTORY") or _LOGIN_CACHE
+    login = environ.get("AWS_LOGIN_CACHE_DIRECTORY", _LOGIN_CACHE)  # in botocore, "" is the working folder
     return located(_SSO_CACHE, environ, folder), located(login, environ, folder)
 
 
-def _legacy_files(environ: Mapping[str, str], folder: str) -> Iterator[str]:
-    """Yield the configuration files of boto 2 and the first EC2 tools, which botocore still reads."""
+def _other_files(environ: Mapping[str, str], folder: str, token_files: Iterable[str]) -> Iterator[str]:
+    """Yield the files of boto 2 and the first EC2 tools, which botocore still reads, and all token files."""
     for path in (environ["BOTO_CONFIG"],) if "BOTO_CONFIG" in environ else _BOTO_FILES:
         yield located(path, environ, folder)
     if environ.get("AWS_CREDENTIAL_FILE"):
-        yield located(environ["AWS_CREDENTIAL_FILE"], environ, folder)
-
-
-def _token_files(environ: Mapping[str, str], folder: str, named: Iterable[str]) -> Iterator[str]:
-    """Yield the token files that environment variables name, and the files in `named`.
-
-    Paths are used as written.
-    """
-    for path in (*[environ.get(variable, "") for variable in _TOKEN_FILE_VARIABLES], *named):
+        # botocore expands `~` in this path, and no variable.
+        yield os.path.join(folder, at_home(environ["AWS_CREDENTIAL_FILE"], environ))
+    for path in (*[environ.get(variable, "") for variable in _TOKEN_FILE_VARIABLES], *token_files):
         if path:
-            yield located(path, environ, folder, has_variables=False)
+            yield os.path.join(folder, path)  # botocore opens these paths as they are written
 
 
 def _files(folder: str) -> Iterator[str]:

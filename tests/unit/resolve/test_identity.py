@@ -262,11 +262,13 @@ def test_a_variable_that_names_a_profile_counts_unless_a_profile_is_named(enviro
     assert digest({**environ, "AWS_PROFILE": "other"}) != digest(environ)
 
 
-def test_a_token_file_of_a_profile_counts(environ: dict[str, str]) -> None:
-    """The digest covers a token file that only the config file names."""
+@pytest.mark.parametrize("key", ["web_identity_token_file = ", "web_identity_token_file: ", "WEB_IDENTITY_TOKEN_FILE="])
+@pytest.mark.parametrize("lines", ["[profile dev]", "[profile dev]\ncredential_process = x", "[other]\n[other]"])
+def test_a_token_file_of_a_profile_counts(environ: dict[str, str], lines: str, key: str) -> None:
+    """The digest covers a token file that only the config file names, also beside a process, or in an unusual file."""
     home = Path(environ.pop("HOME"))
     environ = {"HOME": str(home)}
-    (home / ".aws/config").write_text(f"[profile dev]\nweb_identity_token_file = {home / 'token'}\n")
+    (home / ".aws/config").write_text(f"{lines}\n{key}{home / 'token'}\n")
     before = digest(environ, "dev")
     (home / "token").write_text("another jwt")
     assert digest(environ, "dev") != before
@@ -330,13 +332,14 @@ def test_a_relative_token_file_of_a_profile_starts_there_too(environ: dict[str, 
     assert digest(environ, "dev", folder=str(tmp_path)) != before
 
 
-def test_a_process_of_a_profile_runs_in_the_clients_folder(environ: dict[str, str]) -> None:
+@pytest.mark.parametrize("key", ["credential_process", "Credential_Process"])
+def test_a_process_of_a_profile_runs_in_the_clients_folder(environ: dict[str, str], key: str) -> None:
     """With a `credential_process` (`./who`) the digest depends on the client's folder.
 
     For a profile without a `credential_process` the folder does not change the digest.
     """
     assert digest(environ, folder="/a") == digest(environ, folder="/b")
-    (Path(environ["HOME"]) / ".aws/config").write_text("[profile dev]\ncredential_process = ./who\n")
+    (Path(environ["HOME"]) / ".aws/config").write_text(f"[profile dev]\n{key} = ./who\n")
     assert digest(environ, folder="/a") == digest(environ, folder="/b")
     assert digest(environ, "dev", folder="/a") != digest(environ, "dev", folder="/b")
 
@@ -353,13 +356,28 @@ def test_variables_in_a_path_are_the_clients(environ: dict[str, str], tmp_path: 
     assert digest(environs[0]) != digest(environs[1])
 
 
-def test_a_login_cache_elsewhere_counts(environ: dict[str, str], tmp_path: Path) -> None:
-    """The digest covers the login cache in the folder that `AWS_LOGIN_CACHE_DIRECTORY` names."""
-    (Path(environ["HOME"]) / ".aws/config").write_text(PROFILES)
-    environ["AWS_LOGIN_CACHE_DIRECTORY"] = str(tmp_path)
-    before = digest(environ, "dev")
+@pytest.mark.parametrize("variable", ["{folder}", ".", ""])
+@pytest.mark.parametrize("line", ["", "credential_process = x\n"])
+def test_a_login_cache_elsewhere_counts(environ: dict[str, str], tmp_path: Path, variable: str, line: str) -> None:
+    """The digest covers the login cache in the folder that `AWS_LOGIN_CACHE_DIRECTORY` names.
+
+    As in botocore, an empty variable names the client's folder.
+    """
+    (Path(environ["HOME"]) / ".aws/config").write_text(PROFILES.replace("[profile dev]\n", f"[profile dev]\n{line}"))
+    environ["AWS_LOGIN_CACHE_DIRECTORY"] = variable.format(folder=tmp_path)
+    before = digest(environ, "dev", folder=str(tmp_path))
     (tmp_path / f"{hashlib.sha256(LOGIN.encode()).hexdigest()}.json").write_text("{}")
-    assert digest(environ, "dev") != before
+    assert digest(environ, "dev", folder=str(tmp_path)) != before
+
+
+@pytest.mark.parametrize(("path", "file"), [("$PLACE/keys", "$PLACE/keys"), ("~/keys", "home/keys")])
+def test_a_variable_in_aws_credential_file_is_literal(tmp_path: Path, path: str, file: str) -> None:
+    """In AWS_CREDENTIAL_FILE, `~` is expanded and a variable is not, as in botocore."""
+    (tmp_path / file).parent.mkdir()
+    environ = {"HOME": str(tmp_path / "home"), "PLACE": "elsewhere", "AWS_CREDENTIAL_FILE": path}
+    before = digest(environ, folder=str(tmp_path))
+    (tmp_path / file).write_text("AWSAccessKeyId=AKIAEVE\nAWSSecretKey=s\n")
+    assert digest(environ, folder=str(tmp_path)) != before
 
 
 @pytest.mark.parametrize("keys", [KEYS, {}], ids=["keys", "profile"])

@@ -50,7 +50,7 @@ def located(path: str, environ: Mapping[str, str], folder: str, *, has_variables
     """
     if has_variables:
         path = re.sub(_VARIABLE, lambda name: environ.get(name[1].strip("{}"), name[0]), path)
-        path = _at_home(path, environ)
+        path = at_home(path, environ)
     return os.path.join(folder, path)
 
 
@@ -138,7 +138,7 @@ def section_name(section: str, prefix: str) -> str:
     return section.removeprefix(prefix).strip().strip("\"'")
 
 
-def _at_home(path: str, environ: Mapping[str, str]) -> str:
+def at_home(path: str, environ: Mapping[str, str]) -> str:
     """Expand `~` and `~user` like os.path.expanduser, but with HOME from `environ`."""
     if not path.startswith("~"):
         return path
