@@ -221,7 +221,9 @@ class Crew:
         while worker.job is None and not self._is_ending:
             is_woken = worker.lock.acquire(timeout=self._limits.lingering_seconds)
             with self._lock:
-                if not is_woken and worker in self._idle and self._threads > self._limits.ready:
+                if not is_woken and worker not in self._idle:
+                    worker.lock.acquire()  # it was released after the timeout, for a request or the end
+                elif not is_woken and self._threads > self._limits.ready:
                     self._idle.remove(worker)
                     break
         job, worker.job = worker.job, None

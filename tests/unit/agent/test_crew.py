@@ -179,6 +179,48 @@ def test_a_request_that_computes_for_long_loses_the_turn() -> None:
     assert pool.done == [1, 2, 0]
 
 
+class LateLock:
+    """A worker's lock. The worker notices the first timeout only when `is_noticed` is set."""
+
+    def __init__(self) -> None:
+        lock = threading.Lock()
+        lock.acquire()
+        self._acquire, self.release, self.locked = lock.acquire, lock.release, lock.locked
+        self.has_timed_out, self.is_noticed = threading.Event(), threading.Event()
+
+    def acquire(self, *, timeout: float = -1) -> bool:
+        """Acquire the lock; the first call with a timeout fails."""
+        if timeout >= 0 and not self.has_timed_out.is_set():
+            self.has_timed_out.set()
+            assert self.is_noticed.wait(PATIENCE_SECONDS)
+            return False
+        return self._acquire(timeout=timeout)
+
+
+def test_a_request_at_the_idle_timeout_can_wait_for_the_turn() -> None:
+    """A thread that gets a request at the moment of its idle timeout holds its lock while it works.
+
+    Otherwise, the thread would not wait for the turn after `outside`, and compute beside another thread.
+    """
+    late, starts = LateLock(), list[Callable[[], None]]()
+    is_held: list[bool] = []
+
+    def work(connection: socket.socket, _data: bytes) -> None:
+        connection.close()
+        is_held.append(late.locked())
+
+    crew = Crew(work, ClientLimits(ready=1), begin=starts.append)
+    crew.start()
+    crew._idle[0].lock = late  # type: ignore[assignment]
+    Scarce(1)(starts[0])
+    assert late.has_timed_out.wait(PATIENCE_SECONDS)
+    crew.take(socket.socket(), b"request")
+    late.is_noticed.set()
+    crew.end(PATIENCE_SECONDS)
+
+    assert is_held == [True]
+
+
 def test_when_all_threads_wait_the_others_wait_for_them() -> None:
     """If as many requests wait as there may be threads, a new one is answered when one of them is done."""
     gate = threading.Event()
