@@ -162,9 +162,14 @@ def _write_rest(data: bytes, code: int, words: "list[str]") -> int:
 
 def _interrupted_hook(words: "list[str]") -> int:
     """Print the names of the files that the shell has to watch; returns the exit code."""
+    from dsops.cli import fail
     from dsops.cli.hook.load import run_interrupted
+    from dsops.errors import DsopsError
 
-    return run_interrupted(words[1:])
+    try:
+        return run_interrupted(words[1:])
+    except DsopsError as error:
+        return fail(error, words, 0)
 
 
 def _fail(error: bytes, words: "list[str]", failure_code: int) -> int:

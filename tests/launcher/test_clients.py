@@ -305,23 +305,50 @@ def test_closed_streams_stay_closed(client: str, closed: str) -> None:
 
 
 @both
-@pytest.mark.parametrize("words", [EXEC, ("get", "PLAIN", "-e", "plain"), ("hook-load", "bash", "1", "--env", "plain")])
-def test_ctrl_c_ends_the_client_with_130(client: str, words: tuple[str, ...]) -> None:
-    """SIGINT while the agent works ends the client with exit code 130; the hook still prints the files to watch."""
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (EXEC, 130),
+        (("get", "PLAIN", "-e", "plain"), 130),
+        (("hook-load", "bash", "1", "--env", "plain"), 130),
+        (("hook-load", "bash", "no pid"), 2),
+    ],
+)
+def test_ctrl_c_ends_the_client_with_130(client: str, words: tuple[str, ...], code: int) -> None:
+    """SIGINT while the agent works ends the client with exit code 130; the hook still prints the files to watch.
+
+    A wrong argument of the hook is reported instead.
+    """
     with FakeAgent([[HELLO]], holds=True) as agent:
         assert agent.run(client, "hook", "allow").code == 0
-        words = (str(program(client)), *words)
         with Child(
-            words, cwd=agent.work, env=agent.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            (str(program(client)), *words), cwd=agent.work, env=agent.environ, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ) as process:  # fmt: skip
             end = time.monotonic() + SECONDS
             while not agent.requests and time.monotonic() < end:
                 time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=SECONDS)
-    assert (process.returncode, b"Traceback" in err) == (130, False)
-    assert (b"dsops.yaml" in out) is ("hook-load" in words)
+    assert (process.returncode, b"Traceback" in err) == (code, False)
+    assert (b"dsops.yaml" in out) is ("1" in words)
+    assert (b"`no pid` is not a process id" in err) is (code == 2)
+
+
+@pytest.mark.parametrize(
+    ("state", "stdin"), [("answered,0,7", "printf stdin |"), ("answered,9,7", ""), ("asked,0,9,0", "")]
+)
+def test_python_takes_over_no_other_descriptor(state: str, stdin: str) -> None:
+    """A launcher's state with a standard stream or a file is ignored: what it contains is no answer of the agent."""
+    ours, theirs = socket.socketpair()
+    with FakeAgent([[result(b"agent")]]) as agent, ours, theirs:
+        ours.sendall(result(b"stdin"))
+        words = [str(program("python")), f"--launcher={state}:dsops", "get", "PLAIN", "-e", "plain"]
+        done = subprocess.run(
+            ["/bin/sh", "-c", f'exec 9<dsops.yaml; {stdin} exec "$@"', "sh", *words],
+            cwd=agent.work, env=agent.environ, stdin=theirs.fileno(), capture_output=True, check=False, timeout=SECONDS,
+        )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"agent", b"")
 
 
 @both

@@ -19,6 +19,7 @@ import _signal  # type: ignore[import-not-found]
 import _socket
 import os
 import sys
+from stat import S_IFIFO, S_IFMT, S_IFSOCK
 
 from dsops.agent import client
 from dsops.startup import NamedTuple
@@ -52,10 +53,10 @@ def take(words: "list[str]") -> Handover:
         if name == "asked":
             descriptor, seconds, has_code = values
             silent = client.STUCK if has_code == "1" else client.DEAF
-            return Handover(begun=_listener(_connection(int(descriptor)), float(seconds), silent))
+            return Handover(begun=_listener(_connection(_left(descriptor, S_IFSOCK)), float(seconds), silent))
         if name == "answered":
             descriptor, code = values
-            with open(int(descriptor), "rb") as pipe:
+            with open(_left(descriptor, S_IFIFO), "rb") as pipe:
                 return Handover(unwritten=(pipe.read(), int(code)))
     except (OSError, ValueError):
         return Handover()
@@ -64,6 +65,14 @@ def take(words: "list[str]") -> Handover:
         begun=(lambda _person: None) if name == "failed" else None,
         is_interrupted=name == "interrupted",
     )
+
+
+def _left(descriptor: str, kind: int) -> int:
+    """Return the descriptor's number. Raises ValueError or OSError unless the launcher can have left it."""
+    number = int(descriptor)
+    if number <= 2 or S_IFMT(os.fstat(number).st_mode) != kind:  # 0 to 2 are the standard streams
+        raise ValueError("no descriptor of the launcher")
+    return number
 
 
 def _listener(connection: "_socket.socket", seconds: float, silent: "tuple[int, bytes]") -> "client.Begun":
