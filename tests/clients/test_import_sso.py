@@ -192,7 +192,7 @@ def test_the_empty_file_of_a_sandbox_is_never_written(desk: Newcomer) -> None:
     """In a sandbox, AWS_CONFIG_FILE is an empty file that dsops provides; a login refuses to add a section to it."""
     done = desk.run("dsops", *LOGIN, AWS_CONFIG_FILE=empty_file())
     assert done.returncode == 2
-    assert "AWS_CONFIG_FILE names: it is an empty file of dsops" in done.stderr
+    assert "the file in AWS_CONFIG_FILE: it is an empty placeholder" in done.stderr
     assert os.stat(empty_file()).st_size == 0
 
 

@@ -101,7 +101,7 @@ def test_twenty_threads_assume_a_role_once(server: SandboxServer, tmp_path: Path
 def test_errors_are_those_of_dsops(server: SandboxServer, tmp_path: Path) -> None:
     """The library raises dsops' errors with their hints, and never prompts for an MFA code."""
     library = opened(server, tmp_path)
-    with pytest.raises(EnvironmentUnknown, match="no environment is named"):
+    with pytest.raises(EnvironmentUnknown, match="no environment is selected"):
         library.secrets()
     with pytest.raises(StoreUnknown, match="no store `targets`"):
         library.boto3_session("targets")

@@ -251,7 +251,7 @@ def test_expect_refuses_another_version(vault: Vault) -> None:
 @pytest.mark.parametrize(
     ("words", "text", "message"),
     [
-        (("secrets", "prod/db"), "x" * 65537, "the value has 65,537 bytes, and a secret can have 65,536"),
+        (("secrets", "prod/db"), "x" * 65537, "the value has 65,537 bytes, but the limit is 65,536"),
         (("parameters", "new", "--create"), "x" * 4097, "a parameter of the tier Standard can have 4,096"),
         (("parameters", "new", "--create", "--tier", "Advanced"), "x" * 8193, "tier Advanced can have 8,192"),
         (("parameters", "new", "--create"), b"\xff", "the value is not text"),
@@ -260,12 +260,12 @@ def test_expect_refuses_another_version(vault: Vault) -> None:
         (("secrets", "prod/db"), "", "the value of the secret `prod/db`"),
         (("secrets", "prod/db#password"), "x", "names a field of a secret"),
         (("parameters", "a:3"), "x", "`a:3` names a version of a parameter"),
-        (("parameters", "arn:aws:ssm:us-east-1:111111111111:parameter/a"), "x", "can be written only by its name"),
+        (("parameters", "arn:aws:ssm:us-east-1:111111111111:parameter/a"), "x", "use its name instead of an ARN"),
         (("secrets", "prod/db", "--kms-key", "k"), "x", "has an effect only on a new secret"),
         (("secrets", "new", "--create", "--type", "String"), "x", "a secret has no `--type`"),
-        (("secrets", "prod/db", "--create", "--field", "a"), "x", "`--create` excludes `--field`"),
+        (("secrets", "prod/db", "--create", "--field", "a"), "x", "`--create` can't be combined with `--field`"),
         (("writer", "prod/db"), "x", "dsops can't write to store `writer`: its type is aws.sts"),
-        (("read-only", "prod/db"), "x", "never covers writing"),
+        (("read-only", "prod/db"), "x", "but never writing"),
     ],
 )
 def test_what_cannot_be_written_is_refused(
@@ -530,7 +530,7 @@ def test_ctrl_c_in_the_editor_belongs_to_the_editor(vault: Vault) -> None:
 def test_editing_needs_an_editor_and_text(vault: Vault) -> None:
     """If the editor does not exist, or the secret is binary, `edit` fails before it writes a file."""
     assert "the editor `nope` was not found" in vault.run("edit", "secrets", "prod/db", code=2, EDITOR="nope -w").stderr
-    assert "VISUAL is not a command line" in vault.run("edit", "secrets", "prod/db", code=2, VISUAL="a 'b").stderr
+    assert "VISUAL is not a valid command line" in vault.run("edit", "secrets", "prod/db", code=2, VISUAL="a 'b").stderr
     vault.secrets.put_secret_value(SecretId="prod/db", SecretBinary=b"\xff\xfe")
     assert "the value is binary" in vault.run("edit", "secrets", "prod/db", code=2, EDITOR="true").stderr
 

@@ -352,7 +352,7 @@ class TestTerminal:
         path.write_text("#!/no/such/interpreter\n")
         path.chmod(0o755)
         with Terminal(masked(str(path))) as it:
-            it.expect("its first line names `/no/such/interpreter`, which does not exist")
+            it.expect("the interpreter in its first line, `/no/such/interpreter`, does not exist")
             assert it.code() == 126
 
 

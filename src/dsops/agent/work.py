@@ -243,7 +243,7 @@ def serve(
     if 0 < os.sysconf("SC_OPEN_MAX") < 2 * SPARE_DESCRIPTORS:
         raise AgentUnavailable(
             "the agent can't run: the limit of open files is too low",
-            hint=f"raise the hard limit, which `ulimit -Hn` shows, to {2 * SPARE_DESCRIPTORS} or more",
+            hint=f"raise the hard limit of open files (see `ulimit -Hn`) to {2 * SPARE_DESCRIPTORS} or more",
         )
     keeper = SessionKeeper(now, lines)
     limits = ClientLimits() if idle_seconds is None else ClientLimits(idle_seconds=idle_seconds)

@@ -66,8 +66,8 @@ def load(path: str) -> dict[str, Cursor]:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise AuditFailed(
-            f"can't read {path}.sent, the file with the progress of each receiver",
-            hint="remove {path}.sent: the receivers then get new events only",
+            f"can't read {path}.sent, which stores the position of each receiver in the trail",
+            hint=f"remove {path}.sent: the receivers then get new events only",
         ) from error
 
 

@@ -77,7 +77,7 @@ class SharedWriter:
 
         outcome: WriteResult | AuditFailed = AuditFailed(
             f"the audit trail {path} was not written",
-            why="the agent's write for all clients failed",
+            why="the agent failed to write the events of its clients",
             hint="run the command again",
         )
         try:

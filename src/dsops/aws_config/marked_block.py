@@ -21,7 +21,7 @@ def find_block(lines: Sequence[str], begin: str, end: str, shown: str) -> tuple[
         number = (starts or ends)[0] + 1
         raise ConfigUnreadable(
             f"{shown} lacks one of the two comments around the lines that dsops wrote",
-            hint=f"remove these lines and the remaining comment (the last one is `{end}`)",
+            hint=f"remove these lines and the remaining comment (the closing comment is `{end}`)",
             where=Where(shown, number),
         )
     return starts[0], ends[0]

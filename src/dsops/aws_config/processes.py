@@ -47,8 +47,8 @@ def profile_lines(
     if profile.name == "default" or not _NAME.fullmatch(profile.name):
         raise UsageError(
             f"`{profile.name}` can't be the name of an exported profile",
-            why="a profile name has ASCII letters, digits and `_.@+/-`; `default` has the base credentials of dsops",
-            hint="put a prefix before the names: `--prefix dsops-`",
+            why="only ASCII letters, digits and `_.@+/-` are allowed; `default` is kept for the base credentials",
+            hint="add a prefix to the names: `--prefix dsops-`",
         )
     if profile.region and not is_region_name(profile.region):
         # A region with a line break could add any section to the file, and a section can contain a command to run.

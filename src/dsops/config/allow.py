@@ -82,7 +82,7 @@ def not_allowed(file: str, why: str = "", *, flags: str = "", or_else: str = "")
     """Return the error for a configuration that must not be run; `flags` are the flags that `dsops allow` needs."""
     return NotAllowed(
         f"you have not allowed the current content of {file}",
-        why=why or "dsops uses a configuration that it found by itself only after you have seen what it can do",
+        why=why or "dsops found this file by itself, so it uses the file only after you allow it",
         hint=f"`dsops allow{flags}` shows what the file can do, and allows it{or_else}",
     )
 

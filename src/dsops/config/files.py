@@ -283,7 +283,7 @@ def _unreadable(path: str, shown_path: str, error: OSError) -> ConfigUnreadable:
     elif error.errno == errno.EISDIR:
         hint = "move it away, or put a file there"
     else:
-        hint = "check the file and its disk: `cat` should fail, too"
+        hint = "check the file and its disk: reading it with `cat` should fail, too"
     return ConfigUnreadable(f"{shown_path} can't be read: {reason(error)}", hint=hint)
 
 

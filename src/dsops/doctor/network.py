@@ -213,7 +213,7 @@ def _certificates(environ: Mapping[str, str], folder: str) -> Check:
     number, problem = _certificates_in(path)
     if problem:
         hint = f"set {origin} to a PEM file that you can read, or unset it to use the system's certificates"
-        unusable = VariableInvalid(f"{origin} names {path}, {problem}", hint=hint)
+        unusable = VariableInvalid(f"{origin} is set to {path}, {problem}", hint=hint)
         return failed("doctor.certificates", "certificates", unusable)
     return Check("doctor.certificates", "certificates", "ok", f"{number} in {path} ({origin})")
 

@@ -106,7 +106,7 @@ class Keyring(NamedTuple):
             return SealedFile(self.environ, self.ask, self.run_memory)
         raise KeyringUnavailable(
             f"this version of dsops has no keyring backend `{kind}`",
-            why="dsops' list of the keyring's entries names it, so a newer dsops has written the list",
+            why="it is in dsops' list of keyring entries, so a newer version of dsops wrote the list",
             hint="update dsops",
         )
 

@@ -65,7 +65,7 @@ class KernelKeyring:
         if len(data) > _MOST_BYTES:
             raise KeyringFailed(
                 "the secret is too long for the kernel's keyring",
-                why=f"{_MOST_BYTES} bytes are the limit",
+                why=f"the limit is {_MOST_BYTES} bytes",
                 hint="name another backend",
             )
         numbers = _numbers()

@@ -81,7 +81,7 @@ class OnePassword:
     def check(self) -> str:
         """Return why this machine can't use 1Password, or "". Shows no prompt."""
         if not self._program.find():
-            return "the program `op` is in no trusted folder of the PATH"
+            return "the program `op` was not found in a trusted folder of PATH"
         if any(self._environ.get(name) for name in _TOKENS):
             return ""
         try:

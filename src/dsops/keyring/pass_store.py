@@ -48,7 +48,7 @@ class PassStore:
     def check(self) -> str:
         """Return why this machine can't use `pass`, or "". Decrypts nothing, so that gpg shows no prompt."""
         if not self._program.find():
-            return "the program `pass` is in no trusted folder of the PATH"
+            return "the program `pass` was not found in a trusted folder of PATH"
         store = self._store()
         return "" if os.path.isfile(os.path.join(store, ".gpg-id")) else f"there is no password store in {store}"
 

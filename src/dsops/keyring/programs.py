@@ -60,8 +60,8 @@ class Program(NamedTuple):
         path = self.find()
         if not path:
             raise KeyringUnavailable(
-                f"the program `{self.name}` is in no trusted folder of the PATH",
-                why="folders of the current project, and folders that every user may write, are left out",
+                f"the program `{self.name}` was not found in a trusted folder of PATH",
+                why="dsops skips folders of the current project, and folders that every user can write",
                 hint=f"install `{self.name}`, or name another backend",
             )
         return path

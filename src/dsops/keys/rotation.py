@@ -127,7 +127,7 @@ class Rotation:
         hint = "`aws iam list-access-keys` shows the other one, `aws iam delete-access-key` deletes it"
         if other is not None:
             state = "active" if other.is_active else "inactive"
-            why = f"besides {masked(entry.key_id)}, used here, there is {other.key_id}, {state}, of {other.created}"
+            why = f"{masked(entry.key_id)} is in use; the other key is {other.key_id}, {state}, created {other.created}"
             hint = (
                 f"`aws iam get-access-key-last-used --access-key-id {other.key_id}` shows whether it is used; if not, "
                 f"`aws iam delete-access-key --user-name {self._user} --access-key-id {other.key_id}`"

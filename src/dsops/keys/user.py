@@ -62,7 +62,7 @@ def _arn(entry: KeysEntry) -> Arn:
     arn = parse_arn(entry.arn)
     if arn is None:
         raise KeyringFailed(
-            f"dsops' list does not name the user of the key `{entry.name}`",
+            f"dsops' list does not contain the user of the key `{entry.name}`",
             hint=f"add the key again: `dsops keys add {entry.name} --replace`",
         )
     return arn

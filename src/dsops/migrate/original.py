@@ -77,7 +77,7 @@ def refuse_problems(
     problems = [problem for problem in problems if problem in rewritten.problems or problem.where.line not in reported]
     if problems:
         raise ConfigError(
-            f"{shown} was not converted: it needs {counted(len(problems), 'decision')} of yours",
+            f"{shown} was not converted: it needs {counted(len(problems), 'decision')} from you",
             why="these lines can't be converted automatically; nothing was written",
             hint="change these lines, then run `dsops migrate` again",
             problems=tuple(sorted(set(problems), key=lambda problem: problem.where.line)),

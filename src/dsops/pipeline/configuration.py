@@ -90,7 +90,7 @@ def choose_environment(config: Config, named: str, command: tuple[str, ...] = ()
         return names[0]
     file = config.files[0].path.rpartition(os.sep)[2]
     error = EnvironmentUnknown(
-        "no environment is named",
+        "no environment is selected",
         why=f"{file} has {', '.join(names)}" if names else f"{file} has none",
         hint=_how_to_name(names, config, command) if names else f"add one under `envs:` in {file}",
     )

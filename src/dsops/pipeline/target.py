@@ -141,9 +141,9 @@ def _unknown(name: str, config: Config) -> UsageError:
     hint = f"did you mean `{meant}`?" if meant else f"there are {listed(known)}"
     if any(note.startswith((f"profile `{name}` ", f"`[{name}]` ")) for note in config.notes):
         return UsageError(
-            f"`{name}` is no environment and no store, and no profile that dsops can use",
+            f"`{name}` is neither an environment, nor a store, nor a profile that dsops can use",
             hint="the note above says why: change the profile, or name another one",
         )
     if not known:
-        hint = "`dsops init` writes a file"
+        hint = "`dsops init` writes a dsops.yaml"
     return UsageError(f"there is no environment, store or profile `{name}`", hint=hint)

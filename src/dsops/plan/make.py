@@ -105,7 +105,7 @@ def find_environment(config: Config, name: str) -> Environment:
     """Return the environment of that name, or the default environment for "". Raises EnvironmentUnknown."""
     name = name or config.default_environment
     if not name:
-        raise EnvironmentUnknown("no environment is named", hint="name one with --env, or set `default_env`")
+        raise EnvironmentUnknown("no environment is selected", hint="select one with --env, or set `default_env`")
     environment = config.environments.get(name)
     if environment is None:
         near = nearest(name, config.environments)

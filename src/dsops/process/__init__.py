@@ -113,11 +113,11 @@ def _without_interpreter(command: str) -> CommandNotExecutable:
     why = "the interpreter or loader that it needs does not exist"
     hint = ""
     if line.startswith(b"#!") and line.endswith(b"\r\n"):
-        why = f"its lines end as on Windows: its first line names `{named}\\r`, which does not exist"
+        why = f"its lines end as on Windows: the interpreter in its first line, `{named}\\r`, does not exist"
         hint = f"`sed -i 's/\\r$//' {command}`"
     elif line.startswith(b"#!") and named:
-        why = f"its first line names `{named}`, which does not exist"
-        hint = "install it, or name the interpreter before the script"
+        why = f"the interpreter in its first line, `{named}`, does not exist"
+        hint = "install the interpreter, or write another one before the script"
     return CommandNotExecutable(f"the command `{command}` can't be started", why=why, hint=hint)
 
 

@@ -105,6 +105,6 @@ def require_shell_name(name: str) -> None:
     if not _SHELL_NAME.fullmatch(name):
         raise ValueUnusable(
             f"`{name}` can't be the name of a shell variable",
-            why="the name of a shell variable has only letters, digits and `_`, and no digit at its beginning",
+            why="the name may contain only letters, digits and `_`, and may not begin with a digit",
             hint="rename the variable under `envs:`, or use `--format json`",
         )

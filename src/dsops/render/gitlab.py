@@ -24,10 +24,10 @@ def render(values: Mapping[str, Secret]) -> bytes:
 
 def _line(name: str, value: Secret) -> str:
     require_shell_name(name)
-    text = text_of(name, value, "a dotenv report of GitLab")
+    text = text_of(name, value, "a GitLab dotenv report")
     if why := _obstacle(text):
         raise ValueUnusable(
-            f"the value of `{name}` can't be written as a dotenv report of GitLab",
+            f"the value of `{name}` can't be written as a GitLab dotenv report",
             why=why,
             hint="add `transform: base64_encode`, or use `dsops exec` in the job that needs it",
         )

@@ -335,7 +335,8 @@ def require_reason(step: Step) -> None:
         to = str(step.settings[REASON_TO])
         raise ReasonMissing(
             f"store `{step.name}` requires a reason",
-            why=f"AWS gets the reason as the {'source identity' if to == 'source_identity' else f'session {to}'}",
+            why="the store sends the reason to AWS as the "
+            f"{'source identity' if to == 'source_identity' else f'session {to}'}",
             hint="write `--reason TEXT`, or set DSOPS_REASON",
             where=step.where,
         )

@@ -69,7 +69,7 @@ def _without_role(name: str, step: Step) -> RevocationRefused:
         f"store `{name}` assumes no role",
         why="the store uses a user's own key, a session of a user, or the credentials of a profile",
         hint="name a role: `dsops revoke arn:aws:iam::ACCOUNT:role/NAME`; to revoke a user's "
-        "sessions, attach the policy that this prints to the user",
+        "sessions, attach the policy that this command prints to the user",
         where=step.where,
     )
 
@@ -115,7 +115,7 @@ async def check_caller(role: Arn, before: datetime, caller: PolicyCaller, client
         # PutRolePolicy takes a role name, not an ARN. So it would change a role with that name in the caller's account.
         raise UsageError(
             f"{caller.shown} can't revoke sessions of {role}",
-            why=f"they belong to account {identity.account}, and IAM changes only roles of the caller's own account",
+            why=f"its account is {identity.account}, and IAM changes only roles of the caller's own account",
             hint=f"name a store whose role is in account {role.account}: `--with STORE`",
         )
     present = await _present_policy(Iam(client, caller.credentials, caller.iam), role)

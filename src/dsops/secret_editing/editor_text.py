@@ -86,13 +86,13 @@ def _exact(text: str) -> float:
 
 def _inexact() -> UsageError:
     return UsageError(
-        "a number of the text has more digits than can be stored exactly",
+        "a number in the text has more digits than can be stored exactly",
         hint="write it in quotes; or pipe the whole value into `dsops set`, which stores it as it is",
     )
 
 
 def _refuse_constant(name: str) -> object:
-    raise UsageError(f"the text is not JSON any more: `{name}` is no JSON number", hint="write it in quotes")
+    raise UsageError(f"the text is not JSON any more: `{name}` is not a JSON number", hint="write it in quotes")
 
 
 def editor_text(value: Secret) -> EditorText:

@@ -96,8 +96,8 @@ def _json_value(field: Secret, name: str) -> str:
         # Raised from None: the original error contains the value.
         raise UsageError(
             f"the new value of the field `{name}` is not JSON",
-            why="the field is not a text now, so its new value has to be JSON, such as 5432, true or null",
-            hint="a JSON text has double quotes",
+            why="the current value is not a JSON string, so the new value must be JSON, such as 5432, true or null",
+            hint="write a JSON string in double quotes",
         ) from None
     return text.strip()
 
@@ -107,5 +107,5 @@ def _json_text(field: Secret) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise UsageError("the new value is not UTF-8, and a JSON text has to be", hint="encode it as Base64") from None
+        raise UsageError("the new value is not UTF-8, but a JSON string must be", hint="encode it as Base64") from None
     return json.dumps(text, ensure_ascii=False)

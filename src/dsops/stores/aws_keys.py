@@ -64,7 +64,7 @@ class KeysStore:
             # Sessions are cached under the planned key's identity, so another user's key must not sign. A rotated key
             # is accepted, because it belongs to the same user.
             raise NoCredentials(
-                f"store `{step.name}`: the key `{name}` now belongs to another user than when this run was planned",
+                f"store `{step.name}`: the key `{name}` belongs to a different user than when this run was planned",
                 hint="run the command again",
                 where=step.where,
             )

@@ -33,7 +33,7 @@ class ProfileStore:
         if not source.is_temporary:
             raise NoCredentials(
                 f"store `{step.name}`: profile `{step.profile}` provides a long-term key",
-                why="a store of type aws.profile hands on temporary credentials only",
+                why="a store of type aws.profile provides only temporary credentials",
                 hint=f"write `type: aws.sts` and `profile: {step.profile}`: GetSessionToken then issues a session",
                 where=step.where,
             )

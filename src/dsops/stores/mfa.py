@@ -64,7 +64,7 @@ def _fixed(step: Step, context: Context, serial_number: str) -> Secret:
         raise TypeError("a token_code is a Secret")
     if not context.memory.take_code(serial_number, code):
         raise MfaRefused(
-            f"the MFA code that {_requester(step)} has for {serial_number} was used already",
+            f"the MFA code of {_requester(step)} for {serial_number} was used already",
             why="AWS accepts each code only once",
             hint="set the next code, or remove `token_code` to be asked for it",
             where=step.where,

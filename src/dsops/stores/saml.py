@@ -154,7 +154,7 @@ async def _ask(step: Step, context: Context, response: SamlResponse, offers: lis
     raise RoleNotOffered(
         f"{_source(step.settings)} offers {len(offers)} roles, and the store does not set `role_arn`",
         why=_list(response),
-        hint=f"add `role_arn: {offers[0].role_arn}`, or another of them, to the store",
+        hint=f"add one of them to the store, such as `role_arn: {offers[0].role_arn}`",
     )
 
 

@@ -94,5 +94,5 @@ def _open_port(port: int) -> LoopbackPort:
         raise NoCredentials(
             f"port {port} of 127.0.0.1 can't be used to wait for the response",
             why=(error.strerror or "unknown reason").lower(),
-            hint="end another waiting login, or set another `saml_login_port`, in the identity provider too",
+            hint="end the login that uses the port, or change `saml_login_port` here and in the identity provider",
         ) from error

@@ -285,7 +285,7 @@ def test_a_profile_without_credentials(world: World) -> None:
     world.config("[profile work]\nregion = eu-west-1\n")
     error = world.failure("work")
     assert isinstance(error, NoCredentials)
-    assert error.message == "profile `work` gives no credentials"
+    assert error.message == "profile `work` provides no credentials"
 
 
 def test_a_named_profile_is_not_replaced_by_a_role(world: World) -> None:
@@ -300,7 +300,7 @@ def test_a_named_profile_is_not_replaced_by_a_role(world: World) -> None:
         error = world.failure("work", **uri)
         credentials = world.load("", AWS_PROFILE="work", **uri)
     assert isinstance(error, NoCredentials)
-    assert error.message == "profile `work` gives no credentials"
+    assert error.message == "profile `work` provides no credentials"
     assert "the container's role" in error.why
     assert credentials.access_key_id == "ASIACONTAINER"
 

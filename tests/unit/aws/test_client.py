@@ -599,7 +599,7 @@ def test_a_bundle_that_is_not_there_is_an_error_of_the_environment(authority: Au
     """An AWS_CA_BUNDLE that names no existing file is a ConfigError with the variable and the path."""
     with (
         StubServer(lambda _: IDENTITY, tls=authority.server()) as server,
-        pytest.raises(ConfigError, match="AWS_CA_BUNDLE names /nowhere/ca, which does not exist"),
+        pytest.raises(ConfigError, match="AWS_CA_BUNDLE is set to /nowhere/ca, which does not exist"),
     ):
         whoami(Scene({"AWS_CA_BUNDLE": "/nowhere/ca"}), server)
 

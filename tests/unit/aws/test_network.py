@@ -150,7 +150,7 @@ def test_certificates_by_variable(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"])
 def test_certificates_that_are_not_there(name: str) -> None:
     """A certificate file that does not exist is an error with variable and path; the system's are not used instead."""
-    with pytest.raises(ConfigError, match=f"{name} names /nowhere/ca.pem, which does not exist"):
+    with pytest.raises(ConfigError, match=f"{name} is set to /nowhere/ca.pem, which does not exist"):
         trust_from({name: "/nowhere/ca.pem"})
 
 

@@ -94,7 +94,7 @@ def test_hook_allow_names_the_environments(dsops: Agent) -> None:
     done = dsops.run("hook", "allow")
 
     assert (done.returncode, done.stdout) == (2, b"")
-    assert b"no environment is named" in done.stderr
+    assert b"no environment is selected" in done.stderr
 
 
 @pytest.mark.parametrize("words", SAME, ids=" ".join)

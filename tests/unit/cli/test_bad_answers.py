@@ -268,7 +268,7 @@ def test_a_server_that_never_answers_is_reported(dsops: Dsops) -> None:
         ("another name", "the certificate is for another name"),
         ("expired", "the server's operator has to renew the certificate"),
         ("no certificates", "holds no certificates"),
-        ("no such file", "AWS_CA_BUNDLE names"),
+        ("no such file", "AWS_CA_BUNDLE is set to"),
     ],
 )
 def test_a_certificate_that_can_not_be_trusted(

@@ -397,7 +397,7 @@ def test_no_picker_in_ci_or_for_programs(dsops: Dsops, words: list[str], environ
     with shown(dsops, *words, environ=environ) as screen:
         assert screen.finish() in {2, 125}
         assert HELP not in screen.shown()
-        assert "--pick" in screen.shown() or "no environment is named" in screen.shown()
+        assert "--pick" in screen.shown() or "no environment is selected" in screen.shown()
 
 
 def test_no_picker_in_a_pipe(dsops: Dsops) -> None:

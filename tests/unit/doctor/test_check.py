@@ -43,7 +43,7 @@ def test_another_reason_is_a_failure_of_its_own() -> None:
 
 def test_without_certificates_no_server_is_a_failure_of_its_own() -> None:
     """If the certificates check failed, TLS errors of servers are skipped; otherwise they are failures."""
-    certificates = failed("doctor.certificates", "certificates", VariableInvalid("AWS_CA_BUNDLE names x"))
+    certificates = failed("doctor.certificates", "certificates", VariableInvalid("AWS_CA_BUNDLE is set to x"))
     server = failed("doctor.endpoint", "endpoint sts.us-east-1", TlsRefused("sts can't be trusted without"))
     assert [check.status for check in attributed([certificates, server])] == ["failed", "skipped"]
     well = Check("doctor.certificates", "certificates", "ok", "the system's")

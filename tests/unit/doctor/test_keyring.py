@@ -72,7 +72,7 @@ def test_the_backend_in_use_is_shown(home: Path) -> None:
     assert check.detail.split("; ") == [
         "seeds of MFA devices: 1, keys: 0, in desktop",
         "new entries go to desktop",
-        "not op: the program `op` is in no trusted folder of the PATH",
+        "not op: the program `op` was not found in a trusted folder of PATH",
     ]
 
 

@@ -187,7 +187,7 @@ def test_details_that_are_cut_are_told_as_that() -> None:
     with pytest.raises(PolicyInvalid) as caught:
         read_details(text, "iam.json")
 
-    assert caught.value.why.startswith("it is no JSON: line 2, ")
+    assert caught.value.why.startswith("it is not JSON: line 2, ")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"UserDetailList": 3}', "[" * 100_000, "Version: 2"])

@@ -103,7 +103,7 @@ def test_a_program_gets_only_the_variables_that_it_needs(tmp_path: Path) -> None
 
 def test_a_missing_program_is_told(tmp_path: Path) -> None:
     """The error for a missing program names it."""
-    with pytest.raises(KeyringUnavailable, match="`prog` is in no trusted folder"):
+    with pytest.raises(KeyringUnavailable, match="`prog` was not found in a trusted folder"):
         Program("prog", {"PATH": str(tmp_path)}, "/", "").run()
 
 

@@ -143,7 +143,7 @@ def test_a_key_that_is_replaced_while_a_run_begins_is_not_used(pipeline: Pipelin
     """
     plan = pipeline.plan(CONFIG, store="r")
     keep(stub, OTHER_KEY, "other-secret", user=f"{USER}-is-bob")
-    with pytest.raises(NoCredentials, match="another user than when this run was planned"):
+    with pytest.raises(NoCredentials, match="a different user than when this run was planned"):
         pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
     assert (pipeline.aws.calls, pipeline.cache.held()) == ([], [])
     pipeline.credentials(CONFIG, "r")

@@ -151,7 +151,7 @@ def test_of_several_a_person_picks_one(pipeline: Pipeline, put: Callable[..., st
     text = put(response_of(DEPLOY, AUDIT))
     error = failure(pipeline, text)
     assert isinstance(error, RoleNotOffered)
-    assert error.hint == f"add `role_arn: {DEPLOY}`, or another of them, to the store"
+    assert error.hint == f"add one of them to the store, such as `role_arn: {DEPLOY}`"
     pipeline.person = Person("3", "2")
     pipeline.credentials(text, "r")
     assert pipeline.aws.calls[-1].parameters["RoleArn"] == AUDIT

@@ -95,7 +95,7 @@ def test_a_change_by_another_client_is_not_overwritten() -> None:
         {"PutSecretValue": put, "UpdateSecretVersionStage": refuse_current, "DescribeSecret": current(OTHERS)}
     )
     assert isinstance(error, SecretChanged)
-    assert f"version {OLD} was expected to be current, and {OTHERS} is" == error.why
+    assert f"the expected version is {OLD}, but the current version is {OTHERS}" == error.why
     assert "dsops diff vault prod/db" in error.hint
 
 
@@ -203,7 +203,7 @@ def test_a_parameter_that_has_changed_is_not_overwritten() -> None:
     """If the newest version is not the expected one, no PutParameter is sent."""
     with pytest.raises(SecretChanged, match="nothing was overwritten") as raised:
         written(parameter_history(6), 7)
-    assert "version 4 was expected to be current, and 6 is" == raised.value.why
+    assert "the expected version is 4, but the current version is 6" == raised.value.why
 
 
 def test_a_parameter_that_changes_in_the_last_moment_is_named() -> None:

@@ -155,8 +155,8 @@ def _cell(column: str, text: str | None) -> object:
             return datetime.fromisoformat(f"{match[1]}T{match[2]}").replace(tzinfo=UTC)
     kind = "time" if column in TIMES else "number"
     raise AnswerInvalid(
-        f"Athena's result has no {kind} in the column `{column}`",
-        hint="check that the endpoint of Athena belongs to AWS",
+        f"Athena's result contains a value in the column `{column}` that is not a {kind}",
+        hint="check that the Athena endpoint belongs to AWS",
     )
 
 

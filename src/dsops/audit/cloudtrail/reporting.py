@@ -32,14 +32,14 @@ def report_on(
     """
     if not log_files.batches and log_files.unreadable:
         path, why = log_files.unreadable[0]
-        hint = "name folders or files that you can read"
+        hint = "pass folders or files that you can read"
         raise LogsUnreadable(f"no log file can be read: {display_name(path)}: {why}", hint=hint)
     with open_database() as database:
         database.load(log_files.batches, report_read, sandbox=sandbox)
         unreadable = tuple(sorted((*log_files.unreadable, *database.unreadable)))
         if len(unreadable) == log_files.files and unreadable:
             path, why = unreadable[0]
-            hint = 'name CloudTrail log files: each is `{"Records": [...]}`, usually compressed with gzip'
+            hint = 'pass CloudTrail log files: JSON such as `{"Records": [...]}`, usually compressed with gzip'
             raise LogsUnreadable(f"no log file can be read: {display_name(path)}: {why}", hint=hint)
         database.finish()
         boundary = database.boundary(since)

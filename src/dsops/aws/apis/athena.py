@@ -151,10 +151,10 @@ def failure(api: Athena, seen: QueryState, table: str) -> DsopsError:
         hint = (
             "Athena uses the caller's permissions: allow glue:GetTable, glue:GetDatabase and "
             "glue:GetPartitions, s3:GetObject and s3:ListBucket on the logs, s3:PutObject and s3:GetBucketLocation on "
-            "the output, kms:Decrypt where they are encrypted"
+            "the output, and kms:Decrypt if they are encrypted"
         )
         return AccessDenied(f"not allowed to query table {table} with Athena", why=why, hint=hint, aws=aws)
-    hint = "read fewer days (`--begin`, `--end`); Athena's query history has the query and the whole error"
+    hint = "read fewer days (`--begin`, `--end`); Athena's query history shows the query and the full error"
     return QueryFailed(f"the Athena query of table {table} failed", why=why, hint=hint, aws=aws)
 
 

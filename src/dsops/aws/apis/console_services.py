@@ -114,7 +114,7 @@ def service_page(home: str, name: str) -> str:
         hint = (
             f"did you mean `{near}`?" if near else f"it is one of {', '.join(_PAGES)}; `--destination` takes any page"
         )
-        raise UsageError(f"dsops does not know a page of the console for `{name}`", hint=hint)
+        raise UsageError(f"dsops knows no console page for the service `{name}`", hint=hint)
     host, _, query = home.partition("/console/home")
     path, fragment, place = path.partition("#")
     return f"{host}/{path}{query}{fragment}{place}"

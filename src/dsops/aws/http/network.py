@@ -115,7 +115,7 @@ def trust_from(environ: Mapping[str, str], folder: str = "") -> Trust | None:
             return Trust("", path)
         if os.path.isfile(path):
             return Trust(path, "")
-        raise VariableInvalid(f"{name} names {named}, which does not exist", hint=f"correct or unset {name}")
+        raise VariableInvalid(f"{name} is set to {named}, which does not exist", hint=f"correct or unset {name}")
     return None
 
 

@@ -23,7 +23,7 @@ TIMEOUT_SECONDS = 120.0
 
 # The child process runs as `python -I -c`, so that neither the client's working directory nor PYTHON* variables affect
 # which modules it imports.
-_ASK_YOURSELF = "`aws sts get-caller-identity` asks the same sources, and says more"
+_ASK_YOURSELF = "`aws sts get-caller-identity` uses the same sources, and shows more details"
 _START = "import sys; sys.path[:] = sys.argv[2:]; from dsops.aws.identity.ambient_child import main; main(sys.argv[1])"
 
 LOOKING = "DSOPS_LOOKING_UP"

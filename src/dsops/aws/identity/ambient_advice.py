@@ -216,13 +216,13 @@ def _no_credentials(lookup: CredentialLookup, answer: Mapping[str, object], *, i
     profile = lookup.profile
     if instead:
         return NoCredentials(
-            f"profile `{profile}` gives no credentials",
+            f"profile `{profile}` provides no credentials",
             why=f"the profile has no credentials of its own, and {instead} may be another identity",
             hint=f"leave out `profile` to use {instead}, or add keys, a role or `sso_session` to the profile",
         )
     if profile:
         return NoCredentials(
-            f"profile `{profile}` gives no credentials",
+            f"profile `{profile}` provides no credentials",
             why=f"dsops looked at {_looked_at(lookup, answer)}",
             hint=f"add keys, a role or `sso_session` to it, for example with `aws configure sso --profile {profile}`",
         )

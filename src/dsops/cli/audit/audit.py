@@ -216,7 +216,7 @@ COMMAND = Group(
         "dsops keeps an audit trail of what it does with roles and secrets: one line for each session\n"
         "issued, secret read and command run, in the format of CloudTrail, without the values. `dsops\n"
         "audit` shows the last events. `audit: off` in your own ~/.config/dsops/config.yaml switches the\n"
-        "trail off; a repository can't."
+        "trail off; a dsops.yaml can't."
     ),
     commands={"list": LIST, "verify": VERIFY, "report": REPORT, "sql": SQL, "send": SEND},
     default="list",

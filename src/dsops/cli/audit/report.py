@@ -261,11 +261,11 @@ COMMAND = Command(
         "\n"
         "The report counts AssumeRole failures by role and code, compares how long sessions are used with\n"
         "the duration requested, and lists who assumes which role, cross-account access and throttling.\n"
-        "It points out principals and account pairs that are new, missing MFA where other sessions of the\n"
-        "role have it, sessions used until they expire or for seconds only, repeated denials, and long\n"
-        "role chains.\n"
+        "It points out new principals, new account pairs, repeated denials and long role chains. It also\n"
+        "points out sessions without MFA if other sessions of the role have MFA, and sessions that are used\n"
+        "until they expire or only for seconds.\n"
         "\n"
-        "The report begins with what needs attention, by severity, each with a command that shows more.\n"
+        "The report begins with the findings, sorted by severity. Each finding has a command that shows more.\n"
         "\n"
         "  dsops audit report logs/ --since 7d\n"
         "  dsops audit report logs/ --html report.html\n"
@@ -275,7 +275,7 @@ COMMAND = Command(
     flags=(
         Flag(
             "--since",
-            "report events after this time (`2h`, `7d`, or a timestamp); earlier events only show what is new",
+            "report events after this time (`2h`, `7d`, or a timestamp); earlier events are read to find what is new",
             value="TIME",
             own_variable="DSOPS_AUDIT_SINCE",
         ),
@@ -296,7 +296,7 @@ COMMAND = Command(
         ),
         Flag(
             "--session",
-            "show who is behind this session: its name, access key id or ARN",
+            "show who is behind this session (a session name, access key id or ARN)",
             "filled",
             value="SESSION",
             own_variable="DSOPS_AUDIT_SESSION",
@@ -304,10 +304,7 @@ COMMAND = Command(
         MATCH,
         TOP,
         Flag(
-            "--html",
-            "write an HTML page with plots, which opens without a network",
-            value="FILE",
-            own_variable="DSOPS_AUDIT_HTML",
+            "--html", "write an HTML page with plots that works offline", value="FILE", own_variable="DSOPS_AUDIT_HTML"
         ),
         SANDBOX,
     ),

@@ -107,7 +107,7 @@ def _run_here(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> 
     pattern = os.path.join(glob.escape(runtime.folder), wanted.source)
     log_files = find_logs(sorted(glob.iglob(pattern, recursive=True)))
     if not log_files.files:
-        hint = "name the files in quotes, such as `--from 'logs/**/*.json.gz'`, or their folder"
+        hint = "write the pattern in quotes, such as `--from 'logs/**/*.json.gz'`, or pass the folder"
         raise UsageError(f"no log files match `{wanted.source}`", hint=hint)
     report = reported(
         log_files,

@@ -337,7 +337,7 @@ def _operands(command: Command, words: Sequence[str], called: str) -> dict[str, 
     if left and command.hides_words:
         raise UsageError(
             "the command line has one word too many",
-            why="the word is not shown: every process of this machine can read a secret on a command line",
+            why="the word may be a secret, so it is not shown; every process of this machine can read a command line",
             hint=f"leave out the secret: dsops asks for it, or reads it from a pipe; see `{called} --help`",
         )
     if left:

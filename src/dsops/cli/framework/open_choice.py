@@ -74,7 +74,7 @@ def _chosen_line(error: DsopsError, name: str, command: Command, words: Sequence
     named = _named(error.missing, name, arguments, is_forced=is_forced)
     if is_forced and not named:
         raise UsageError(
-            "there is nothing to choose from: no dsops.yaml and no AWS profile has a name for this command",
+            "there is nothing to choose from: neither a dsops.yaml nor AWS's files contain a name for this command",
             hint=_FIRST_NAMES,
         )
     if error.missing == _STORES[0] and not (named or isinstance(error, NoCredentials) or _has_config(arguments)):

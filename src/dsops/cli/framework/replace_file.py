@@ -45,9 +45,9 @@ def refuse_empty_file(path: str) -> None:
     """Raise FileNotWritten for the empty file that a sandbox uses in place of the user's AWS files."""
     if os.path.realpath(path) == os.path.realpath(empty_file()):
         raise FileNotWritten(
-            "dsops does not write into the file that AWS_CONFIG_FILE names: it is an empty file of dsops",
-            why="`dsops sandbox run` and `dsops exec --serve` set it, so that the command does not use your profiles",
-            hint="name a file of your own: `export AWS_CONFIG_FILE=~/.aws/config`, perhaps with another HOME",
+            "dsops does not write to the file in AWS_CONFIG_FILE: it is an empty placeholder that dsops made",
+            why="`dsops sandbox run` and `dsops exec --serve` set it to hide your profiles from the command",
+            hint="set it to a file of your own: `export AWS_CONFIG_FILE=~/.aws/config`",
         )
 
 

@@ -21,10 +21,10 @@ from dsops.stores import StoreTypes
 
 _ABOUT = "Print the hook for {shell}.\n\nTo use it in every shell, add this to {file}:\n\n  {line}\n\n"
 _WHAT = (
-    "In a folder whose dsops.yaml you have allowed with `dsops hook allow`, and below it, the shell has\n"
-    "the variables of its environment; when you leave, the previous values are restored. The shell and\n"
-    "every program that it starts have the secrets then; `dsops exec` gives them to one command only.\n"
-    "DSOPS_HOOK=off switches the hook off in a shell."
+    "Allow a folder's dsops.yaml with `dsops hook allow`. The shell then sets the variables of its\n"
+    "environment when you enter the folder or a folder below it, and restores the previous values when\n"
+    "you leave. While they are set, every program that the shell starts can read the secrets;\n"
+    "`dsops exec` gives them to one command only. DSOPS_HOOK=off switches the hook off in a shell."
 )
 
 

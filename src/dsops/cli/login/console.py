@@ -95,11 +95,11 @@ COMMAND = Command(
         "  dsops console prod --service iam --open\n"
         "\n"
         "Anyone who has the link can sign in with it for fifteen minutes. With --open or --container, the\n"
-        "link is not printed, and is no argument of a process: the browser fetches it from dsops.\n"
+        "link is neither printed nor passed as an argument of a process: the browser fetches it from dsops.\n"
         "\n"
-        "With --container, each store has cookies of its own, so that several sessions are open side by side:\n"
-        "in a container tab of Firefox, which needs the add-on `Open external links in a container`, or in a\n"
-        "Chrome profile of the store.\n"
+        "With --container, each store has its own cookies, so that several sessions can be open side by side.\n"
+        "Chrome uses a profile for each store. Firefox uses a container tab, and needs the add-on\n"
+        "`Open external links in a container`.\n"
         "\n"
         "The console session lasts as long as the role session, or --duration, up to the maximum of the role."
     ),
@@ -128,7 +128,7 @@ COMMAND = Command(
         Flag("--browser", "the browser to open", choices=BROWSERS, own_variable="DSOPS_CONSOLE_BROWSER"),
         Flag(
             "--url",
-            "print the link, also if a variable sets --open or --container",
+            "print the link, even if a variable sets --open or --container",
             "switch",
             own_variable="DSOPS_CONSOLE_URL",
         ),

@@ -266,7 +266,7 @@ COMMAND = Group(
         "rotate": Command(
             help=(
                 "Create a new access key, store it in the keyring, and deactivate the old key.\n"
-                "An interrupted rotation continues where it stopped; at any time, one key works. The user needs\n"
+                "An interrupted rotation continues where it stopped. At least one key always works. The user needs\n"
                 "iam:ListAccessKeys, CreateAccessKey, UpdateAccessKey and DeleteAccessKey on\n"
                 "arn:aws:iam::*:user/${aws:username}."
             ),

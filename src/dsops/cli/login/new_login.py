@@ -103,7 +103,7 @@ def _asked(
         doubted = "" if problem(text) else text
         say(f"dsops: `{clean(text)}` is not {why}{' Enter it again to use it.' if doubted else ''}")
     raise UsageError(
-        "no valid start URL and region were entered", hint="the administrator of Identity Center knows both"
+        "no valid start URL and region were entered", hint="ask the administrator of IAM Identity Center for both"
     )
 
 

@@ -15,7 +15,7 @@ STORE = Operand(
 )
 START_URL = Flag(
     "--start-url",
-    "the address of the access portal, for a login of ~/.aws/config",
+    "the address of the access portal, to choose a login in ~/.aws/config",
     value="URL",
     own_variable="DSOPS_LOGIN_START_URL",
 )

@@ -107,7 +107,7 @@ def _caller(arguments: Arguments, runtime: Runtime, region: str) -> PolicyCaller
     except SessionForNothing as error:
         raise UsageError(
             f"the session of store `{name}` is not allowed to attach a policy",
-            why="its `session_policy: auto` allows only the reads of an environment",
+            why="its `session_policy: auto` allows only reading the secrets of an environment",
             hint="name another store with `--with`, or leave out `--with` to use the base credentials",
         ) from error
     require_session(plan, name)
@@ -171,8 +171,8 @@ COMMAND = Command(
         "Deny everything to the sessions of a role that were issued before now, or before --before.\n"
         "\n"
         "Prints the policy; --apply attaches it to the role, under the name that the button `Revoke active\n"
-        "sessions` of the console uses. For a store, the role is the one of its last hop. New sessions still\n"
-        "work, also new sessions of the store; the agent forgets the old sessions.\n"
+        "sessions` of the console uses. For a store, this is the role of its last hop. New sessions still\n"
+        "work, including new sessions of the store. The agent forgets the old sessions.\n"
         "\n"
         "The policy is attached with the base credentials, or with the session of the store named by --with.\n"
         "These credentials must belong to the role's account and need iam:PutRolePolicy."

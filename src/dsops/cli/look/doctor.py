@@ -184,7 +184,7 @@ COMMAND = Command(
         "\n"
         "The checks cover the configuration, file permissions, the clock, proxies, certificates, servers, the\n"
         "agent, the base credentials, every hop and every secret; they run in parallel. The exit code is 6 if\n"
-        "a check finds an error, but not for a warning. Only MFA codes are asked for on the terminal."
+        "a check finds an error, but not for a warning. On the terminal, dsops asks only for MFA codes."
     ),
     run=_run,
     flags=(

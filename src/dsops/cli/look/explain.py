@@ -206,11 +206,11 @@ COMMAND = Command(
     help=(
         "Try an environment (or one of its variables, or a store) and find out why AWS refuses a request.\n"
         "\n"
-        "The answer names the hop, the policy, the statement, what it requires, what the call sent, and the\n"
-        "next step. dsops reads the policies that the callers of the chain are allowed to read; pass other\n"
-        "policies as files. The answer says how certain it is: proven, likely, or which fact is missing and\n"
-        "who can look it up. With --message, dsops explains the error of another program. The exit code is 6\n"
-        "if a cause was found."
+        "The answer names the hop, the policy and the statement. It shows what the statement requires, what\n"
+        "the call sent, and the next step. dsops reads the policies that the callers of the chain are allowed\n"
+        "to read; pass other policies as files. The answer says how certain it is: proven, likely, or which\n"
+        "fact is missing and who can look it up. With --message, dsops explains the error of another program.\n"
+        "The exit code is 6 if a cause was found."
     ),
     run=_run,
     flags=(CONFIG, ENVIRONMENT, PICK, NO_AGENT, REASON, TRUST_POLICY, POLICIES, MESSAGE),

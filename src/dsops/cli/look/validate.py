@@ -83,7 +83,7 @@ COMMAND = Command(
     run=_run,
     operands=(
         Operand(
-            "FILE", "configuration files to check, instead of that of --config", is_required=False, is_repeatable=True
+            "FILE", "configuration files to check, instead of --config FILE", is_required=False, is_repeatable=True
         ),
     ),
     flags=(CONFIG, ENVIRONMENT),

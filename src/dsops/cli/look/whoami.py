@@ -231,16 +231,16 @@ def _source(chain: tuple[str, ...], base: str) -> str:
     return ", ".join([*store, *through, *([f"from {base}" if chain else base] if base else [])])
 
 
-STORE = Operand("STORE", "ask with the session of this store", is_required=False)
+STORE = Operand("STORE", "use the session of this store", is_required=False)
 
 COMMAND = Command(
     help=(
         "Ask AWS who the caller is: with the base credentials, which sign the first hop, or with the session\n"
         "of a store.\n"
         "\n"
-        "Shows where the credentials come from, how long they last, each hop before them, the tags, the\n"
-        "source identity and the session policy that the configuration sets, and facts that no AWS\n"
-        "API returns. Never shows a secret."
+        "Shows where the credentials come from, how long they last, and each hop before them. Also shows\n"
+        "the tags, the source identity and the session policy that the configuration sets, and which facts\n"
+        "remain unknown because no AWS API returns them. Never shows a secret."
     ),
     run=_run,
     is_audited=True,

@@ -67,13 +67,13 @@ def _one_account(grants: Grants, format_name: str) -> Grants:
     hint = "write a file for each account with `--out DIRECTORY`, or choose a store with `--store`"
     known = [account for account in accounts if account != ELSEWHERE]
     if len(known) == len(accounts):
-        message, why = f"the policies are for {len(known)} accounts", f"they are {', '.join(known)}"
+        message, why = f"the policies are for {len(known)} accounts", f"the accounts are {', '.join(known)}"
     else:
         message = f"the policies are for {counted(len(known), 'account')} and for the owner of the base credentials"
-        why = f"they are {', '.join(known)}, and the unknown account of the base credentials"
+        why = f"the accounts are {', '.join(known)}, and the unknown account of the base credentials"
         hint = f"name the owner of the base credentials with `--caller ARN` (`dsops whoami` prints it); {hint}"
     raise UsageError(
-        f"{message}, but a {format_name} file can have the policies of one account only", why=why, hint=hint
+        f"{message}, but a {format_name} file can contain the policies of only one account", why=why, hint=hint
     )
 
 
@@ -85,7 +85,7 @@ def _text(grants: Grants, selection: Selection, format_name: str) -> str:
     resources = template(grants, selection, header)
     if "Resources" not in resources:
         raise UsageError(
-            "a template with session policies only has no resources, but CloudFormation requires at least one",
+            "a template that contains only session policies has no resources, but CloudFormation requires one",
             hint="print the policies with `--format json`, or put them into outputs of the template with `--kind all`",
         )
     return f"{json_text(_plain(resources))}\n"
@@ -179,10 +179,10 @@ def _note_blanks(grants: Grants, selection: Selection) -> None:
 
 _HELP = (
     "Print the least-privilege policies that an environment needs in AWS.\n"
-    "The policies are, for each role, its trust policy (for the role of the previous hop, the owner of\n"
-    "the base credentials or an identity provider) and its permissions, the permissions of the base\n"
-    "credentials, and the session policies of `session_policy: auto`. AWS is not called. Placeholders\n"
-    "stand for what the configuration does not contain, and for external IDs.\n\n"
+    "For each role, it prints the trust policy and the permissions. The trust policy allows the role of\n"
+    "the previous hop, the owner of the base credentials, or an identity provider. It also prints the\n"
+    "permissions of the base credentials, and the session policies of `session_policy: auto`. AWS is not\n"
+    "called. Placeholders stand for external IDs and for values that the configuration does not contain.\n\n"
     "  dsops policy generate --env production --caller arn:aws:iam::111111111111:user/ada\n"
     "  dsops policy generate --env production --format terraform --out policies"
 )

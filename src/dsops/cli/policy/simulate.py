@@ -62,7 +62,7 @@ RCP = _flag("--rcp", "resource control policies of one level, as for --scp; may 
 EXPECT = _flag("--expect", "the expected answer; the exit code is 6 for another one", "ANSWER", choices=EXPECTATIONS)
 LIVE = Flag(
     "--live",
-    ("read the policies without a file from IAM, with the base credentials"),
+    "if a policy is in no file, read it from IAM with the base credentials",
     "switch",
     own_variable="DSOPS_POLICY_LIVE",
 )
@@ -169,7 +169,7 @@ def _table(arguments: Arguments, runtime: Runtime) -> CaseFile:
 def _question(arguments: Arguments) -> Case:
     for flag in (PRINCIPAL, ACTION):
         if not arguments.text(flag.name):
-            hint = f"{flag.name} is {flag.help}; or name a table with --cases"
+            hint = f"{flag.name} is {flag.help}; or pass a table of questions with --cases"
             raise UsageError(f"{flag.name} is missing", hint=hint)
     try:
         principal = read_caller(arguments.text("--principal"))

@@ -173,7 +173,7 @@ COMMAND = Command(
         f"Print the credentials that a store issues or uses, in one of these formats:\n\n{_LIST}\n\n"
         "With --out, they are written to a file, atomically, with mode 0600. Other profiles in an `ini` file\n"
         "are kept. `github` takes no --out: it prints the commands that make the runner mask the secrets,\n"
-        "then adds the variables to the file that GITHUB_ENV names.\n\n"
+        "then adds the variables to the file in $GITHUB_ENV.\n\n"
         "  # ~/.aws/config\n"
         "  [profile target]\n"
         "  credential_process = dsops --config /path/dsops.yaml credentials aws-sts-target --format process\n\n"

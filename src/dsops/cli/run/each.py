@@ -286,7 +286,7 @@ COMMAND = Command(
             value="HOW",
             own_variable="DSOPS_EACH_OUTPUT",
         ),
-        Flag("--min-ttl", "do not start with credentials that expire sooner", "seconds", value="SECONDS"),
+        Flag("--min-ttl", "minimum remaining lifetime of a command's credentials", "seconds", value="SECONDS"),
     ),
     operands=(Operand("PATTERN", "the name of a store; `*` and `?` stand for any characters", is_repeatable=True),),
     takes_command=True,

@@ -30,20 +30,20 @@ def require_step(out: str, runtime: Runtime) -> str:
     if runtime.environ.get("GITHUB_ACTIONS") != "true" or not runtime.environ.get("GITHUB_ENV"):
         raise UsageError(
             "`--format github` works only in a step of GitHub Actions",
-            why="GITHUB_ACTIONS is not `true`, or GITHUB_ENV names no file",
+            why="GITHUB_ACTIONS is not `true`, or GITHUB_ENV is not set",
             hint="outside of GitHub Actions, use another format",
         )
     if out:
         raise UsageError(
             "`--format github` takes no `--out`",
-            why="it writes to the file that GITHUB_ENV names",
+            why="it writes to the file in GITHUB_ENV",
             hint="leave out `--out`, or use `--format dotenv`",
         )
     if S_ISREG(os.fstat(1).st_mode):
         raise UsageError(
             "`--format github` can't print to a file",
             why="the runner reads from stdout which values to mask; in a file, the values would stay unmasked",
-            hint="leave out the `>`: dsops adds the variables to the file that GITHUB_ENV names",
+            hint="leave out the `>`: dsops adds the variables to the file in GITHUB_ENV",
         )
     return runtime.environ["GITHUB_ENV"]
 

@@ -101,7 +101,7 @@ COMMAND = Command(
         "With --out, the file is written atomically with mode 0600, and its ending sets the format:\n"
         f"{_ENDINGS}.\n"
         "Other profiles in an `ini` file are kept. `github` takes no --out: it prints the commands that\n"
-        "make the runner mask the secrets, then adds the variables to the file that GITHUB_ENV names."
+        "make the runner mask the secrets, then adds the variables to the file in $GITHUB_ENV."
     ),
     run=_run,
     answered=_line,

@@ -17,7 +17,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         return run_program(with_shell(arguments, runtime), runtime, before=tell_shell)
     except ConfigNotFound as error:
         if not arguments.operand(NAME.name):
-            error.retell(error.message, hint="name an AWS profile: dsops shell NAME; `dsops init` writes a file")
+            error.retell(error.message, hint="name an AWS profile: dsops shell NAME; `dsops init` writes a dsops.yaml")
         raise
 
 
@@ -27,8 +27,8 @@ COMMAND = Command(
         "\n"
         "  dsops shell prod\n"
         "\n"
-        "dsops starts the program that SHELL names, which reads its startup files as usual. It also sets\n"
-        "DSOPS_ACTIVE=NAME, DSOPS_EXPIRES, the time when the first session ends, and DSOPS_DANGER=1 for a\n"
+        "dsops starts the program in $SHELL, which reads its startup files as usual. It also sets\n"
+        "DSOPS_ACTIVE=NAME, DSOPS_EXPIRES (the time when the first session ends), and DSOPS_DANGER=1 for a\n"
         "store with `danger: true`. The prompt of `dsops hook prompt` shows them. `exit` ends the shell. The\n"
         "exit code is the shell's, or 125 if dsops fails.\n"
         "\n"

@@ -48,15 +48,15 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _folder(arguments: Arguments, runtime: Runtime) -> str:
-    """Return the folder for the edited file. Raises UsageError if no folder is in memory, unless `--on-disk` is set."""
+    """Return the folder for the edited file. Raises UsageError without a tmpfs, unless `--on-disk` is set."""
     folder = memory_folder(runtime.environ)
     if folder:
         return folder
     if arguments.switch(_ON_DISK):
         return runtime.environ.get("TMPDIR") or "/tmp"  # noqa: S108 (the file gets a private folder in it)
     raise UsageError(
-        "there is no folder in memory for the file that the editor opens",
-        why="neither XDG_RUNTIME_DIR nor /dev/shm is a tmpfs, and a deleted file can stay readable on a disk",
+        "there is no memory-backed folder (tmpfs) for the file that the editor opens",
+        why="XDG_RUNTIME_DIR and /dev/shm are not tmpfs; on a disk, a deleted file can stay readable",
         hint=f"`{_ON_DISK}` allows a temporary file on the disk; `dsops set` needs no file",
     )
 
@@ -96,7 +96,7 @@ COMMAND = Command(
     flags=(
         *FLAGS,
         EXPECT,
-        Flag(_ON_DISK, "allow a temporary file on the disk if no folder is in memory", "switch"),
+        Flag(_ON_DISK, "allow a temporary file on the disk if there is no memory-backed folder (tmpfs)", "switch"),
         DRY_RUN,
     ),
     operands=(STORE, KEY),

@@ -26,7 +26,9 @@ def find_editor(environ: Mapping[str, str]) -> list[str]:
     try:
         words = shlex.split(environ[name]) if name else [_FALLBACK]
     except ValueError as error:
-        raise UsageError(f"{name} is not a command line", why=str(error).lower(), hint=f"set {name} again") from error
+        raise UsageError(
+            f"{name} is not a valid command line", why=str(error).lower(), hint=f"correct {name}"
+        ) from error
     if shutil.which(words[0], path=environ.get("PATH")) is None:
         raise UsageError(f"the editor `{words[0]}` was not found", hint="set VISUAL or EDITOR to an editor's command")
     return words

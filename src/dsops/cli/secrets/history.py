@@ -61,7 +61,7 @@ COMMAND = Command(
     help=(
         "List the versions of a secret or parameter, the newest first.\n"
         "\n"
-        "For each version, the list has the time when it was written, its labels, and for parameters the\n"
+        "For each version, the list shows the time when it was written, its labels, and for parameters the\n"
         "identity that wrote it (Secrets Manager does not record that). Values are printed only with --show."
     ),
     run=_run,

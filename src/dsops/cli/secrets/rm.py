@@ -52,7 +52,7 @@ def _check(arguments: Arguments) -> None:
     days = arguments.integer(_DAYS)
     given += [_DAYS] if days is not None else []
     if len(given) > 1:
-        raise UsageError(f"`{given[0]}` and `{given[1]}` exclude each other", hint="leave one of them out")
+        raise UsageError(f"`{given[0]}` and `{given[1]}` can't be combined", hint="leave one of them out")
     if days is not None and not _LEAST_DAYS <= days <= _MOST_DAYS:
         raise UsageError(
             f"`{_DAYS}` can't be {days}", hint=f"AWS takes {_LEAST_DAYS} to {_MOST_DAYS} days; `{_NOW}` deletes at once"

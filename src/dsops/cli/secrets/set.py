@@ -62,17 +62,19 @@ def _check(arguments: Arguments) -> None:
     if "=" in arguments.operand(KEY.name) and not arguments.operand(KEY.name).startswith("arn:"):
         # The error does not repeat the word: a value may follow the `=`.
         raise UsageError(
-            "KEY has a `=` in it",
-            why="every process of this machine can read a value on a command line, so there is no `KEY=VALUE`",
-            hint="leave out the `=` and what follows; if the secret's name really has one, write its ARN",
+            "KEY contains `=`",
+            why="`KEY=VALUE` is not supported: every process of this machine can read a command line",
+            hint="leave out `=` and the value; if the secret's name contains `=`, write its ARN",
         )
     if arguments.switch(_CREATE) and (arguments.text(_FIELD) or arguments.text(EXPECT.name)):
-        raise UsageError("`--create` excludes `--field` and `--expect`", hint="write the whole value of the new secret")
+        raise UsageError(
+            "`--create` can't be combined with `--field` or `--expect`", hint="write the whole value of the new secret"
+        )
     given = [flag for flag in _OPTIONS.values() if arguments.text(flag)]
     if given and not arguments.switch(_CREATE):
         raise UsageError(
             f"`{given[0]}` has an effect only on a new secret",
-            hint="add `--create`, or leave it out to keep it as it is",
+            hint="add `--create` for a new secret; for an existing one, leave out `{given[0]}`",
         )
 
 

@@ -22,7 +22,7 @@ from dsops.stores import StoreTypes
 from dsops.stores.writing.writable_secret import CurrentVersion, Operation, WritableSecret
 
 STORE = Operand("STORE", "a store of the configuration that dsops can write to")
-KEY = Operand("KEY", "the name of the secret, as variables name it in the configuration")
+KEY = Operand("KEY", "the name of the secret or parameter, as in `key` in dsops.yaml")
 
 EXPECT = Flag("--expect", "fail unless this version is current", value="VERSION")
 SHOW = Flag("--show", "print values, too", "switch", own_variable="DSOPS_SHOW_VALUES")
@@ -58,7 +58,7 @@ class Target(NamedTuple):
         if expected and current.version != expected:
             raise SecretChanged(
                 f"{self.place(current)} has changed, and nothing was written",
-                why=f"`--expect` names version {expected}, and version {current.version or 'none'} is current",
+                why=f"`--expect` is {expected}, but the current version is {current.version or 'none'}",
                 hint=f"`dsops history {self.store} {self.key}` shows the versions",
             )
         return current
@@ -73,7 +73,7 @@ def plan_target(arguments: Arguments, runtime: Runtime) -> Plan:
     except SessionForNothing as error:
         raise UsageError(
             f"the session of store `{name}` can only read",
-            why="its `session_policy: auto` allows what an environment reads, and never covers writing",
+            why="its `session_policy: auto` allows reading the secrets of an environment, but never writing",
             hint=_other_stores(config),
         ) from error
     if not plan.steps[name].type.is_writable:
@@ -130,7 +130,9 @@ def confirm(question: str, arguments: Arguments, runtime: Runtime) -> None:
     if answered is None:
         raise UsageError("there is no terminal to confirm at", hint="`--yes` skips the confirmation")
     if not answered:
-        raise UsageError("nothing was done", why="the answer was not yes", hint="run it again and answer y, or `--yes`")
+        raise UsageError(
+            "nothing was done", why="the answer was not yes", hint="run it again and answer `y`, or add `--yes`"
+        )
 
 
 def show_calls(plan: Plan, operation: Operation, arguments: Arguments) -> int:

@@ -67,7 +67,7 @@ def _refuse_unknown(wanted: tuple[str, ...], profiles: Profiles) -> None:
 
 
 COMMAND = Group(
-    help="Make stores from the profiles of ~/.aws/config, or from what a login to IAM Identity Center may use.",
+    help="Make stores from the profiles in ~/.aws/config, or from the permission sets of IAM Identity Center.",
     commands={
         "sso": SSO,
         "aws-config": Command(

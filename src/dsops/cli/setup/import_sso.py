@@ -223,7 +223,7 @@ def _raise_failure(assignments: Assignments) -> None:
 
 SSO = Command(
     help=(
-        "Write every account and permission set that a login may use as a store.\n"
+        "Write a store for every account and permission set that a login may use.\n"
         "\n"
         "Log in first with `dsops login`. The stores are written into your own ~/.config/dsops/dsops.yaml,\n"
         "so that `dsops exec NAME` works in every folder, or into --out FILE.\n"

@@ -118,9 +118,9 @@ def read_details(text: str, file: str) -> RecordedDetails:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        why = f"it is no JSON: line {error.lineno}, column {error.colno}: {lower_case(error.msg)}"
+        why = f"it is not JSON: line {error.lineno}, column {error.colno}: {lower_case(error.msg)}"
     except (ValueError, RecursionError):
-        why = "it is no JSON that can be read"
+        why = "it is not valid JSON"
     names = ("UserDetailList", "RoleDetailList")
     if not isinstance(content, dict) or not any(isinstance(content.get(name), list) for name in names):
         raise PolicyInvalid(

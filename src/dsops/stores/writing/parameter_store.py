@@ -113,7 +113,7 @@ class ManagedParameter:
         if str(newest.version) != expected:
             raise SecretChanged(
                 f"the parameter `{self.name}` was changed by another client, and nothing was overwritten",
-                why=f"version {expected} was expected to be current, and {newest.version} is",
+                why=f"the expected version is {expected}, but the current version is {newest.version}",
                 hint=f"`{self._line('diff')}` shows the other change; then try again",
             )
         _check_value(value, newest.tier)
@@ -127,7 +127,7 @@ class ManagedParameter:
             compare, undo = f"`{self._line('diff')} {last}` compares them", f"`{self._line('rollback')} {last}`"
             raise SecretChanged(
                 f"version {version} of the parameter `{self.name}` is written, but it replaces another client's change",
-                why=f"version {numbers} was written in the moment between the check and the write",
+                why=f"version {numbers} was written between the check and the write",
                 hint=f"{compare}; {undo} makes the other change current again",
             )
         return version
@@ -204,7 +204,7 @@ def _checked(step: Step, key: str) -> str:
     key = checked_key(step, key)
     if key.startswith("arn:"):
         raise UsageError(
-            "a parameter can be written only by its name",
+            "to write a parameter, use its name instead of an ARN",
             why="PutParameter takes no ARN, and parameters of another account can only be read",
             hint="write the name, with the `/` at its beginning if it has one",
         )
@@ -220,7 +220,7 @@ def _check_value(value: Secret, tier: str) -> None:
     if len(data) > most:
         longer = "create it with `--tier Advanced` (8,192 bytes, and AWS charges for it), or use Secrets Manager"
         raise UsageError(
-            f"the value has {len(data):,} bytes, and a parameter of the tier {tier or 'Standard'} can have {most:,}",
+            f"the value has {len(data):,} bytes, but the limit of the tier {tier or 'Standard'} is {most:,}",
             hint=longer if most == MOST_BYTES["Standard"] else "use Secrets Manager, which takes 65,536 bytes",
         )
     try:

@@ -210,7 +210,7 @@ class ManagedSecret:
                 raise
             raise SecretChanged(
                 f"the secret `{self.name}` was changed by another client, and nothing was overwritten",
-                why=f"version {expected or 'none'} was expected to be current, and {current or 'none'} is",
+                why=f"the expected version is {expected or 'none'}, but the current version is {current or 'none'}",
                 hint=f"`{self._line('diff')}` shows the other change; then try again",
             ) from None
 
@@ -228,7 +228,7 @@ class ManagedSecret:
         length = len(value.reveal_bytes())
         if length > MOST_BYTES:
             raise UsageError(
-                f"the value has {length:,} bytes, and a secret can have {MOST_BYTES:,}",
+                f"the value has {length:,} bytes, but the limit is {MOST_BYTES:,}",
                 hint="encrypt large files and store them in S3; store only the encryption key as a secret",
             )
 
