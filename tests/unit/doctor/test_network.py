@@ -142,7 +142,7 @@ def test_certificates_that_can_not_be_used_are_a_failure(tmp_path: Path, kind: s
         path.write_text({"empty": "", "no certificate": "hello", "cut off": text[: len(text) // 2]}[kind])
     check = check_certificates([STS], {"SSL_CERT_FILE": str(path)}, "/")
     assert check.status == "failed"
-    assert check.detail.startswith("SSL_CERT_FILE names ")
+    assert check.detail.startswith("SSL_CERT_FILE is set to ")
     assert "SSL_CERT_FILE" in check.hint
 
 
