@@ -347,10 +347,10 @@ def test_fix_repairs_file_modes(machine: Machine) -> None:
         (str(credentials), "mode 644", "mode 600", None),
     ]
     assert mended.stderr.splitlines() == [
-        f"dsops: note: {machine.config}: mode 666; repairing it",
-        f"dsops: note: {machine.config}: mode 644",
-        f"dsops: note: {credentials}: mode 644; repairing it",
-        f"dsops: note: {credentials}: mode 600",
+        "dsops: note: ~/dsops.yaml: mode 666; repairing it",
+        "dsops: note: ~/dsops.yaml: mode 644",
+        f"dsops: note: ~/{credentials.relative_to(machine.config.parent)}: mode 644; repairing it",
+        f"dsops: note: ~/{credentials.relative_to(machine.config.parent)}: mode 600",
     ]
     assert (mended.of("warning"), machine.doctor("--fix").fixes) == ([], [])
 

@@ -403,7 +403,7 @@ def test_cursors_with_numbers_that_no_run_writes_are_told(path: Path, changes: M
     document = json.loads(sent.read_text())
     document["receivers"]["x"].update(changes)
     sent.write_text(json.dumps(document))
-    with pytest.raises(AuditFailed, match="progress of each receiver"):
+    with pytest.raises(AuditFailed, match="position of each receiver"):
         cursors.load(str(path))
 
 
@@ -411,7 +411,7 @@ def test_cursors_with_numbers_that_no_run_writes_are_told(path: Path, changes: M
 def test_cursors_that_can_not_be_read_are_told(path: Path, data: str) -> None:
     """Unreadable cursors raise AuditFailed, because a restart from the beginning would go unnoticed."""
     path.with_name("audit.jsonl.sent").write_text(data)
-    with pytest.raises(AuditFailed, match="progress of each receiver"):
+    with pytest.raises(AuditFailed, match="position of each receiver"):
         cursors.load(str(path))
 
 

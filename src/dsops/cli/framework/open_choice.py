@@ -151,7 +151,7 @@ def _list_names(error: DsopsError, named: Sequence[NamedChoice]) -> None:
     """Add the names to the hint of an error that does not list them."""
     names = list(dict.fromkeys(each.choice.name for each in named))
     if names and (error.missing == _NAME or isinstance(error, (ConfigNotFound, NoCredentials))):
-        hint = f"name one of {listed(names)}"
+        hint = f"name one of {listed(names)}" if len(names) > 1 else f"name `{names[0]}`"
         # Without a dsops.yaml, the names are what works here, and the rest of the hint says how to get such a file.
         error.retell(error.message, hint=hint if isinstance(error, ConfigNotFound) else f"{hint}; {error.hint}")
 
