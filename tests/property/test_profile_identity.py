@@ -279,7 +279,7 @@ class Files:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
-    """The home folder, which each example writes anew."""
+    """The home folder, which each example writes again."""
     return Files(tmp_path_factory.mktemp("home"))
 
 

@@ -69,5 +69,5 @@ def moto_request(
 def _request_class(*, is_form: bool) -> Any:  # a subclass of moto's class, which has to be imported late
     from moto.core.request import Request
 
-    # Values of the instance replace the properties of moto's class, which compute them anew at each access.
+    # Values of the instance replace the properties of moto's class, which compute them at each access.
     return type("QuickRequest", (Request,), {"want_form_data_parsed": is_form, "raw_path": None, "raw_url": None})
