@@ -253,7 +253,7 @@ def test_expect_refuses_another_version(vault: Vault) -> None:
     [
         (("secrets", "prod/db"), "x" * 65537, "the value has 65,537 bytes, but the limit is 65,536"),
         (("parameters", "new", "--create"), "x" * 4097, "the limit of the tier Standard is 4,096"),
-        (("parameters", "new", "--create", "--tier", "Advanced"), "x" * 8193, "the limit of the tier Advanced is 8,192"),
+        (("parameters", "new", "--create", "--tier", "Advanced"), "x" * 8193, "tier Advanced is 8,192"),
         (("parameters", "new", "--create"), b"\xff", "the value is not text"),
         (("secrets", "prod/db", "--field", "port"), "hush-10", "the new value of the field `port` is not JSON"),
         (("secrets", "prod/db", "--from-file", "-"), "", "the value is empty"),
