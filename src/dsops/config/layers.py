@@ -133,18 +133,19 @@ def displaced_environments(above: Sections, below: Sections, stores: Collection[
 
     They depend on a store by `from`, and on an environment by `extends`.
     """
-    found: list[str] = []
-    for _ in below.environments:
-        found += [
-            name
-            for name, parts in below.environments.items()
-            if name not in (*above.environments, *found)
-            and (
-                any(_reads(field.node, stores) for part in parts for field in part.entries.values())
-                or any(base in found or base in above.environments for base in _texts(parts, ("extends",)))
-            )
-        ]
-    return found
+    found: dict[str, None] = {}
+    while more := [
+        name
+        for name, parts in below.environments.items()
+        if name not in above.environments
+        and name not in found
+        and (
+            any(_reads(field.node, stores) for part in parts for field in part.entries.values())
+            or any(base in found or base in above.environments for base in _texts(parts, ("extends",)))
+        )
+    ]:
+        found.update(dict.fromkeys(more))
+    return list(found)
 
 
 def _reads(node: Node, stores: Collection[str]) -> bool:
