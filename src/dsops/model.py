@@ -127,6 +127,18 @@ class SourceFile(NamedTuple):
     """The number of bytes."""
 
 
+class ReadFiles(NamedTuple):
+    """The files that a process has read for its plan. An agent makes a plan for that process only from the same files.
+
+    The files of AWS profiles are not part of it.
+    """
+
+    digest: str = ""
+    """A digest of the project's files, the user's own files and `left_out`."""
+    left_out: tuple[SourceFile, ...] = ()
+    """The project's files that are not used: the user has not allowed them, and the command needs only own names."""
+
+
 class Config(NamedTuple):
     """A configuration in which every check that needs no environment variables has passed."""
 
@@ -143,6 +155,7 @@ class Config(NamedTuple):
     """The user's own configuration files, which form a layer below the project's files. They need no permission."""
     replaced: tuple[str, ...] = ()
     """The user's own stores and environments that the project's files replace, in words."""
+    read: ReadFiles = ReadFiles()
 
     @property
     def all_files(self) -> tuple[SourceFile, ...]:

@@ -18,6 +18,7 @@ FILES = (
     "test_agent_answers.py",
     "test_agent_attacked.py",
     "test_agent_identity.py",
+    "test_agent_left_out.py",
     "test_agent_together.py",
     "test_dialog.py",
     "test_exec_target.py",

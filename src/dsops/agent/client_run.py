@@ -262,7 +262,7 @@ class ClientRun:
             self._client.expect_code()
 
     def _config(self, request: PipelineRequest) -> Config:
-        """Load the client's configuration. Raises NotAllowed."""
+        """Load the client's configuration. Raises NotAllowed, and LeftToClient if the client has read other files."""
         try:
             config = read_config(
                 self.runtime,
@@ -270,11 +270,13 @@ class ClientRun:
                 is_chosen=not request.profile,
                 permission=HOOKED if request.command == HOOK else RUNNING,
                 names=(request.store,) if request.store else (),
-                is_alone=bool(request.store) and not request.environment,
+                left_out=request.read.left_out,
             )
         except ConfigNotFound as error:
             error.missing = "" if request.config or request.store or request.environment else "--env"
             raise
+        if request.read.digest not in ("", config.read.digest):
+            raise LeftToClient
         self._notes += config.notes
         return _allowed(config)
 

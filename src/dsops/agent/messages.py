@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from dsops.cache import CachedSession
+from dsops.config.allow import files_of, listing
 from dsops.credentials import Credentials, SandboxRun
+from dsops.model import ReadFiles
 from dsops.pipeline.journal import LazyJournal
 from dsops.runtime import Journal
 from dsops.secret import Secret
@@ -41,6 +43,8 @@ class PipelineRequest(NamedTuple):
     reason: str = ""
     run: str = ""
     """The id of the client's run, if the client itself records the outcome; "" if the agent records it."""
+    read: ReadFiles = ReadFiles()
+    """The files of the client's plan. Without a digest, the client has made no plan."""
 
 
 def request_fields(request: PipelineRequest) -> list[bytes]:
@@ -56,13 +60,15 @@ def request_fields(request: PipelineRequest) -> list[bytes]:
         "" if request.min_ttl_seconds is None else repr(request.min_ttl_seconds),
         request.reason,
         request.run,
+        request.read.digest,
+        listing(request.read.left_out),
     ]
     return [os.fsencode(text) for text in texts]
 
 
 def request_of(fields: Sequence[bytes]) -> PipelineRequest:
     """Decode the request. Raises ValueError for fields that `request_fields` can't have made."""
-    command, config, profile, environment, variable, store, lasts, min_ttl_seconds, reason, run = [
+    command, config, profile, environment, variable, store, lasts, min_ttl_seconds, reason, run, digest, left_out = [
         os.fsdecode(field) for field in fields
     ]
     return PipelineRequest(
@@ -76,6 +82,7 @@ def request_of(fields: Sequence[bytes]) -> PipelineRequest:
         float(min_ttl_seconds) if min_ttl_seconds else None,
         reason,
         run,
+        ReadFiles(digest, files_of(left_out)),
     )
 
 

@@ -9,12 +9,10 @@ stores that it uses, and `limits.check_limits` for all stores. Imported by `agen
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
-from dsops.config.allow import HOOKED, RUNNING, is_allowed, is_as_allowed, is_usable, not_allowed, permissions
+from dsops.config.allow import HOOKED, RUNNING, check_left_out, content_digest, is_allowed, is_usable, permission_check
 from dsops.config.environments import make_environments, pick_default
-from dsops.config.files import is_pipeline
 from dsops.config.find import find, is_found, local_path, named_path
 from dsops.config.layers import (
     Layer,
@@ -34,7 +32,7 @@ from dsops.config.sections import Sections, collect
 from dsops.config.stores import KnownTypes, check_complete, check_graph, make_stores
 from dsops.errors import ConfigNotFound
 from dsops.input_file import FileCache
-from dsops.model import Config, SourceFile, StoreEntry
+from dsops.model import Config, ReadFiles, SourceFile, StoreEntry
 from dsops.schema import BUILTIN_TYPES, StoreType
 from dsops.startup import NamedTuple
 
@@ -72,6 +70,7 @@ def load(
     either: str = "",
     kept: FileCache | None = None,
     is_alone: bool = False,
+    left_out: tuple[SourceFile, ...] = (),
 ) -> Config:
     """Read the configuration that applies in `folder`.
 
@@ -91,10 +90,12 @@ def load(
 
     Without a `dsops.yaml`, these two layers are the configuration. With `is_alone`, the command needs only the stores
     and environments in `names` and `either`. A discovered file that the user has not allowed is then left out, with a
-    note, if it defines none of them and the user's own layers define all of them.
+    note, if it defines none of them and the user's own layers define all of them. `left_out` has the files that another
+    process has left out for this reason: they are left out again if they are unchanged.
 
     With `kept`, a configuration whose files are unchanged since an earlier call is not parsed again. A file that needs
-    permission and has none is not parsed either. Raises ConfigError or a subclass; NotAllowed only with `kept`.
+    permission and has none is not parsed either, so `is_alone` does not leave it out. Raises ConfigError or a subclass;
+    NotAllowed only with `kept` or `left_out`.
     """
     examined = examine(
         folder=folder,
@@ -110,6 +111,7 @@ def load(
         either=either,
         kept=kept,
         is_alone=is_alone,
+        left_out=left_out,
     )
     examined.problems.raise_any([file.shown for file in examined.config.all_files])
     return examined.config
@@ -130,6 +132,7 @@ def examine(
     either: str = "",
     kept: FileCache | None = None,
     is_alone: bool = False,
+    left_out: tuple[SourceFile, ...] = (),
 ) -> Examined:
     """Read the configuration as `load` does, but return problems instead of raising them.
 
@@ -137,39 +140,28 @@ def examine(
     problem. Its store is then checked as a store of the most similar known type. `load` leaves unknown types to the
     plan, because an environment works without the stores that it does not need.
     """
-    types, reading = KnownTypes(types), Problems()
-    is_named = bool(named) and is_chosen
-    own = Layer() if named else read_user_layer(folder, environ, reading, drafts, kept)
-    without_project = reading.copy()
-    project, not_found = Layer(), None
-    try:
-        path = named_path(named, folder) if named else find(folder, environ)
-        if named or [path] != [file.written for file in own.files[:1]]:
-            check = _permission_check(path, environ, permission) if kept and not is_named else None
-            project = read_layer(
-                path, folder, environ, reading, is_named=is_named, drafts=drafts, kept=kept, check=check
-            )
-    except ConfigNotFound as error:
-        if permission == HOOKED:
-            raise  # The shell hook loads only a folder's dsops.yaml, and nothing if the folder has none.
-        not_found = error
-    is_permitted = is_named or not project.files or is_allowed(project.files, environ, permission)
     asked = {*(names or ()), *((either,) if either else ())}
-    if is_alone and not (named or is_permitted) and reading.is_empty and _are_users_own(asked, project, own, profiles):
-        without_project.notes.append(_not_used(project, asked))
-        project, reading, is_permitted = Layer(), without_project, True
-    read = _Read(project, own, reading, kept)
-    is_permitted = is_permitted and (is_named or is_usable(own.files, environ))
+    read = _read_files(
+        folder,
+        environ,
+        named,
+        asked if is_alone else (),
+        left_out,
+        drafts=drafts,
+        is_named=bool(named) and is_chosen,
+        permission=permission,
+        profiles=profiles,
+        kept=kept,
+    )
+    known_types = KnownTypes(types)
 
     def check_over(below: ProfileLayer, wanted: Collection[str] | None) -> Examined:
-        examined = read.examined(below, wanted, types, knows_all=knows_all)
-        config = _with_files(examined.config, (project, own, below), _replaced(project, own, kept))
-        return examined._replace(config=config._replace(is_allowed=is_permitted))
+        return read.with_files(read.examined(below, wanted, known_types, knows_all=knows_all), below)
 
     missing = None if names is None else read.missing(names, either)
     below = ProfileLayer() if profiles is None or missing == [] else profiles(missing)
-    if not_found is not None and not own.files and not below.files:
-        raise not_found
+    if read.not_found is not None and not read.own.files and not below.files:
+        raise read.not_found
     examined = check_over(below, missing)
     unknown = sorted(examined.problems.unknown_stores)
     if unknown and profiles is not None and missing is not None:
@@ -177,22 +169,48 @@ def examine(
     return examined
 
 
-def _permission_check(path: str, environ: Mapping[str, str], permission: str) -> Callable[[SourceFile], None]:
-    """Return a function that raises NotAllowed unless the files of a project have the content that the user allowed.
+def _read_files(
+    folder: str,
+    environ: Mapping[str, str],
+    named: str,
+    alone: Collection[str],
+    left_out: tuple[SourceFile, ...],
+    *,
+    drafts: Mapping[str, bytes] | None,
+    is_named: bool,
+    permission: str,
+    profiles: ProfileReader | None,
+    kept: FileCache | None,
+) -> _Read:
+    """Read the project's files and the user's own file.
 
-    The agent calls it before it parses a file: a file that an attacker wrote may take minutes to parse.
+    `alone` has the names that the command needs; it is empty if the command needs more than these names. The other
+    parameters are those of `load`.
     """
-    checked: list[SourceFile] = []
-
-    def check(file: SourceFile) -> None:
-        if checked or (permission == RUNNING and is_pipeline(environ)):
-            return  # the permission of the main file covers the other files
-        written = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-        if not is_as_allowed(written, permissions(written, environ, permission)):
-            raise not_allowed(file.shown)
-        checked.append(file)
-
-    return check
+    problems, unused, not_found = Problems(), left_out, None
+    own = Layer() if named else read_user_layer(folder, environ, problems, drafts, kept)
+    without_project, project = problems.copy(), Layer()
+    try:
+        path = named_path(named, folder) if named else find(folder, environ)
+        if left_out:
+            check_left_out(left_out, path, environ)
+        elif named or [path] != [file.written for file in own.files[:1]]:
+            check = permission_check(path, environ, permission) if kept and not is_named else None
+            project = read_layer(
+                path, folder, environ, problems, is_named=is_named, drafts=drafts, kept=kept, check=check
+            )
+    except ConfigNotFound as error:
+        if permission == HOOKED:
+            raise  # The shell hook loads only a folder's dsops.yaml, and nothing if the folder has none.
+        not_found, unused = error, ()
+    is_permitted = is_named or not project.files or is_allowed(project.files, environ, permission)
+    # An agent (`kept`) leaves no file out by itself: its client has decided that, and has shown the note.
+    is_alone = bool(alone) and not (kept or named or is_permitted) and problems.is_empty
+    if is_alone and _are_users_own(alone, project, own, profiles):
+        without_project.notes.append(_not_used(project, alone))
+        unused, project, problems, is_permitted = project.files, Layer(), without_project, True
+    is_permitted = is_permitted and (is_named or is_usable(own.files, environ))
+    return _Read(project, own, unused, problems, kept, is_permitted=is_permitted, not_found=not_found)
 
 
 class _Names(NamedTuple):
@@ -205,17 +223,31 @@ class _Names(NamedTuple):
 class _Read:
     """The layers of files that were read, which are parsed and checked unless `kept` has the result."""
 
-    def __init__(self, project: Layer, own: Layer, problems: Problems, kept: FileCache | None) -> None:
+    def __init__(
+        self,
+        project: Layer,
+        own: Layer,
+        left_out: tuple[SourceFile, ...],
+        problems: Problems,
+        kept: FileCache | None,
+        *,
+        is_permitted: bool,
+        not_found: ConfigNotFound | None,
+    ) -> None:
+        self.own = own
+        self.not_found = not_found
         self._project = project
-        self._own = own
         self._problems = problems
+        self._is_permitted = is_permitted
+        self._cache = kept
         self._kept = kept if problems.is_empty else None
+        self._files = ReadFiles(content_digest((project.files, own.files, left_out)), left_out)
         self._key = [tuple([(source.shown, source.sha256) for source in layer.sources]) for layer in (project, own)]
         self._made: Sections | None = None
 
     def _sections(self) -> Sections:
         if self._made is None:
-            self._made = _sections(self._project, self._own, self._problems)
+            self._made = _sections(self._project, self.own, self._problems)
         return self._made
 
     def missing(self, names: Collection[str], either: str) -> list[str]:
@@ -249,15 +281,22 @@ class _Read:
             usable = _without_displaced(sections, below.sections, wanted or (), problems)
             examined = _check(over(sections, usable), types, problems, knows_all=knows_all)
             if self._kept and problems.is_empty:
-                files = (*self._project.files, *self._own.files, *below.files)
+                files = (*self._project.files, *self.own.files, *below.files)
                 self._kept.keep(key, examined, sum(file.size for file in files))
         return examined
 
-
-def _with_files(config: Config, layers: Iterable[Layer | ProfileLayer], replaced: tuple[str, ...]) -> Config:
-    files, *others = [layer.files for layer in layers if layer.files]
-    own_files = tuple(file for layer in others for file in layer)
-    return config._replace(files=files, own_files=own_files, replaced=replaced)
+    def with_files(self, examined: Examined, below: ProfileLayer) -> Examined:
+        """Return the result with its files, and with whether the user has allowed them."""
+        layers = (self._project, self.own, below)
+        files, *others = [layer.files for layer in layers if layer.files]
+        config = examined.config._replace(
+            files=files,
+            own_files=tuple(file for layer in others for file in layer),
+            replaced=_replaced(self._project, self.own, self._cache),
+            is_allowed=self._is_permitted,
+            read=self._files,
+        )
+        return examined._replace(config=config)
 
 
 def _are_users_own(names: Collection[str], project: Layer, own: Layer, profiles: ProfileReader | None) -> bool:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from dsops.config.files import digest, is_pipeline, read_regular
 from dsops.config.find import local_path
@@ -166,6 +166,34 @@ def is_as_allowed(path: str, allowed: Iterable[Permission]) -> bool:
     return False
 
 
+def check_left_out(files: tuple[SourceFile, ...], path: str, environ: Mapping[str, str]) -> None:
+    """Raise NotAllowed unless the files at that path still have the same content, and the user has not allowed them.
+
+    Another process has left these files out. They are compared with what it has read, and not parsed.
+    """
+    is_same = files[0].written == path and is_as_allowed(path, (Permission(files, ()),))
+    if not is_same or is_allowed(files, environ):
+        raise not_allowed(path)
+
+
+def permission_check(path: str, environ: Mapping[str, str], permission_kind: str) -> Callable[[SourceFile], None]:
+    """Return a function that raises NotAllowed unless the files of a project have the content that the user allowed.
+
+    The agent calls it before it parses a file: a file that an attacker wrote may take minutes to parse.
+    """
+    checked: list[SourceFile] = []
+
+    def check(file: SourceFile) -> None:
+        if checked or (permission_kind == RUNNING and is_pipeline(environ)):
+            return  # the permission of the main file covers the other files
+        written = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        if not is_as_allowed(written, permissions(written, environ, permission_kind)):
+            raise not_allowed(file.shown)
+        checked.append(file)
+
+    return check
+
+
 def permissions_path(environ: Mapping[str, str], permission_kind: str = RUNNING) -> str:
     """Return the folder of all permissions of one kind; "" without a home folder."""
     data = data_folder(environ)
@@ -179,6 +207,21 @@ def permission_folder(path: str, environ: Mapping[str, str], permission_kind: st
     """
     parent = permissions_path(environ, permission_kind)
     return os.path.join(parent, digest(os.fsencode(path))[:32]) if parent else ""
+
+
+def content_digest(layers: Iterable[tuple[SourceFile, ...]]) -> str:
+    """Return the digest of the files of several layers."""
+    return digest(b"\n\n".join([b"\n".join(_lines(files)) for files in layers]))
+
+
+def listing(files: tuple[SourceFile, ...]) -> str:
+    """Return the files as text, one line each."""
+    return os.fsdecode(b"\n".join(_lines(files)))
+
+
+def files_of(text: str) -> tuple[SourceFile, ...]:
+    """Return the files that `listing` encoded. Raises ValueError for another text."""
+    return _parse(os.fsencode(text).split(b"\n")).files
 
 
 def _name(files: tuple[SourceFile, ...]) -> str:

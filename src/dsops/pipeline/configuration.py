@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dsops.config import RUNNING, Examined, examine, load
 from dsops.config.layers import ProfileLayer, ProfileReader
 from dsops.errors import EnvironmentUnknown, VariableUnknown, nearest
-from dsops.model import Config
+from dsops.model import Config, SourceFile
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 
@@ -22,6 +22,7 @@ def read_config(
     names: Collection[str] | None = (),
     either: str = "",
     is_alone: bool = False,
+    left_out: tuple[SourceFile, ...] = (),
 ) -> Config:
     """Read the named configuration, or find one from the working folder upward. Does not check `is_allowed`.
 
@@ -43,6 +44,7 @@ def read_config(
         either=either,
         kept=runtime.kept,
         is_alone=is_alone,
+        left_out=left_out,
     )
     _add_to_records(config, runtime)
     return config

@@ -186,6 +186,7 @@ class _Planner:
             calls=count_calls(self._steps, references, issues=len(issues)),
             notes=tuple(self._findings.notes),
             unallowed="" if self._config.is_allowed else self._config.files[0].shown,
+            read=self._config.read,
         )
 
     def _literal(self, variable: Variable, path: str) -> PlannedVariable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.errors import Where
-from dsops.model import Transform
+from dsops.model import ReadFiles, Transform
 from dsops.schema import REASON_TO, Settings, StoreType
 from dsops.secret import Secret
 from dsops.startup import NamedTuple, NewType
@@ -196,3 +196,5 @@ class Plan(NamedTuple):
 
     Such a plan may be shown, but not executed.
     """
+    read: ReadFiles = ReadFiles()
+    """The configuration files that the plan was made from."""

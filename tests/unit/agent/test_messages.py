@@ -6,6 +6,7 @@ import pytest
 
 from dsops.agent.messages import PipelineRequest, cached_fields, cached_of, request_fields, request_of
 from dsops.credentials import Credentials, SandboxRun
+from dsops.model import ReadFiles, SourceFile
 from dsops.secret import Secret
 from tests.fakes import NOON
 
@@ -20,6 +21,7 @@ REQUEST = PipelineRequest(
     min_ttl_seconds=0.1,
     reason="deploy 42",
     run="0a1b",
+    read=ReadFiles("12ab", (SourceFile("/a/b c\n", "34cd", "", "/a/\udcff", (1, 2)), SourceFile("/d", "56ef"))),
 )
 
 
@@ -46,8 +48,14 @@ def test_cached_sessions_come_back_as_they_were() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [[], request_fields(REQUEST)[:-1], [*request_fields(REQUEST), b""], [*[b"x"] * 7, b"soon", b"", b""]],
-    ids=["none", "one too few", "one too many", "no number"],
+    [
+        [],
+        request_fields(REQUEST)[:-1],
+        [*request_fields(REQUEST), b""],
+        [*[b"x"] * 7, b"soon", *[b""] * 4],
+        [*[b""] * 11, b"file a b"],
+    ],
+    ids=["none", "one too few", "one too many", "no number", "no files"],
 )
 def test_other_fields_are_no_request(fields: list[bytes]) -> None:
     """Malformed fields raise ValueError, and the agent then leaves the work to the client."""

@@ -107,7 +107,7 @@ def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = ""
 
     `variable` is the plan's only variable; "" for a whole environment. An agent uses this name to make the same plan.
     """
-    agent = agent_of(arguments, runtime)
+    agent = agent_of(plan, arguments, runtime)
     values = agent.secrets(plan.environment, variable) if agent else None
     if values is None:
         values = Pipeline(runtime).secrets(plan, min_ttl_seconds=min_ttl_of(arguments))
@@ -122,7 +122,7 @@ def fetch_with_sessions(
 
     Writes the audit record first.
     """
-    agent = agent_of(arguments, runtime)
+    agent = agent_of(plan, arguments, runtime)
     # The sessions are requested before the values. If a session is renewed in between, the values contain the newer
     # session, which expires later than the returned one.
     stores, environment = stores_in_variables(plan), environment_of_sessions(plan)
@@ -144,7 +144,7 @@ def issue(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Cre
 
 def session_of(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Credentials:
     """Return the session of that store for this process's own calls, which have audit records of their own."""
-    agent = agent_of(arguments, runtime)
+    agent = agent_of(plan, arguments, runtime)
     session = agent.credentials(store, environment_of_sessions(plan)) if agent else None
     if session is None:
         session = Pipeline(runtime).credentials(plan, store, min_ttl_seconds=min_ttl_of(arguments))
@@ -169,8 +169,8 @@ def request_of(arguments: Arguments) -> PipelineRequest:
     )
 
 
-def agent_of(arguments: Arguments, runtime: Runtime) -> RemotePipeline | None:
-    """Return the agent for this command line; None if this process has to do the work."""
+def agent_of(plan: Plan, arguments: Arguments, runtime: Runtime) -> RemotePipeline | None:
+    """Return the agent for this plan; None if this process has to do the work."""
     # The agent gets the environment of this process, so a runtime with another environment (a test, another program)
     # must not use the agent.
     if runtime.environ is not os.environ or arguments.switch("--no-agent") or not is_wanted(runtime.environ):
@@ -185,6 +185,7 @@ def agent_of(arguments: Arguments, runtime: Runtime) -> RemotePipeline | None:
         min_ttl_seconds=min_ttl_of(arguments),
         reason=runtime.reason,
         run=runtime.journal.run if runtime.journal is not None else "",
+        read=plan.read,
     )
     is_watched = not arguments.switch("--quiet") and (arguments.switch("--verbose") or is_terminal())
     return RemotePipeline(request, runtime, watches=is_watched)

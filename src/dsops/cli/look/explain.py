@@ -118,7 +118,7 @@ def _cached_sessions(plan: Plan, store: str, arguments: Arguments, runtime: Runt
 
     Other steps are tried, because a cached session does not show whether AWS would still issue it.
     """
-    agent = agent_of(arguments, runtime) if any(step.asks_code for step in plan.steps.values()) else None
+    agent = agent_of(plan, arguments, runtime) if any(step.asks_code for step in plan.steps.values()) else None
     return agent.cached(store, plan.environment) if agent is not None else {}
 
 

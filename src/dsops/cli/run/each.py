@@ -139,7 +139,7 @@ def _environment(
     """Return the command's environment with the session of a store. Writes the audit record first."""
     plan = plan_one_store(config, name, runtime)
     require_session(plan, name)
-    agent = agent_of(arguments, runtime)
+    agent = agent_of(plan, arguments, runtime)
     session = agent.credentials(name, environment_of_sessions(plan)) if agent else None
     if session is None:
         session = pipeline.credentials(plan, name, min_ttl_seconds=min_ttl_of(arguments))

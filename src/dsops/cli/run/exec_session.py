@@ -62,7 +62,7 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
     The audit record is written before this function returns.
     """
     cache = CredentialCache(runtime.now, is_of_one_run=True)
-    agent = agent_of(arguments, runtime)
+    agent = agent_of(plan, arguments, runtime)
     from_agent = _from_agent(agent, plan, store, lasts=is_served(arguments)) if agent else None
     if from_agent:
         secrets, credentials = from_agent
