@@ -28,7 +28,7 @@ from tests.installed import ToolMissingError, installed  # noqa: E402
 from tests.sandboxes import Keys, sign  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 CONNECTIONS = 16
 HEALTH = "/_sandbox/health"
@@ -94,10 +94,10 @@ class Rate(NamedTuple):
 
 
 @contextmanager
-def dsops_server(folder: Path, *more: str) -> Iterator[Server]:
-    """The sandbox on a free port; `more` are additional options."""
+def dsops_server(folder: Path, *more: str, environ: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """The sandbox on a free port; `more` are additional options, `environ` additional variables."""
     command = [DSOPS, "sandbox", "serve", "--port", "0", "--seed", str(folder / "seed.yaml"), *more]
-    environ = {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
+    environ = {**os.environ, "XDG_RUNTIME_DIR": str(folder), **(environ or {})}
     with subprocess.Popen(
         command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

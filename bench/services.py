@@ -1,6 +1,6 @@
 """CPU time of the sandbox's server for a request, by service; beside MiniStack with AUTH, if `ministack` is installed.
 
-Both servers get the same requests in turn, signed by a user who may do everything: MiniStack with AUTH=true checks
+All servers get the same requests in turn, signed by a user who may do everything: MiniStack with AUTH=true checks
 signatures and policies, too. Each request is sent by `load.py` on 16 connections. The lowest of the rounds counts,
 because other programs on the machine only add time.
 """
@@ -148,10 +148,11 @@ def prepare(target: Target) -> None:
 
 
 @contextmanager
-def sandbox(folder: Path) -> Iterator[Target]:
-    """Start the sandbox."""
+def sandbox(folder: Path, source: str = "") -> Iterator[Target]:
+    """Start the sandbox; `source` is the `src` folder of another commit, or ""."""
+    folder.mkdir()
     (folder / "seed.yaml").write_text(SEED.replace('Action: "sts:AssumeRole"', 'Action: "*"'))
-    with dsops_server(folder) as server:
+    with dsops_server(folder, environ={"PYTHONPATH": source} if source else {}) as server:
         yield Target(server, ALICE, HEALTH)
 
 
@@ -191,13 +192,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="measure the CPU time of a request by service")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (3)")
     parser.add_argument("--seconds", type=float, default=1.5, help="for how long each time (1.5)")
+    parser.add_argument("--before", default="", help="the `src` folder of another commit")
+    parser.add_argument("--only", default="", help="only rows whose name contains this text")
     options = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     program = shutil.which("ministack")
     found: dict[tuple[str, str], list[float]] = {}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        targets = {"dsops": stack.enter_context(sandbox(folder))}
+        targets = {"dsops": stack.enter_context(sandbox(folder / "now"))}
+        if options.before:
+            targets["before"] = stack.enter_context(sandbox(folder / "before", options.before))
         if program is not None:
             targets["MiniStack"] = stack.enter_context(ministack(program))
         for target in targets.values():
@@ -206,6 +211,8 @@ def main() -> None:
             for who, target in targets.items():
                 health = [f"GET {target.health} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"]
                 for row, requests in {"health": health, **Caller(target.keys).requests()}.items():
+                    if options.only not in row:
+                        continue
                     file = folder / "requests.json"
                     file.write_text(json.dumps(requests))
                     found.setdefault((row, who), []).append(rate(target.server, file, options.seconds).server_us)

@@ -6,8 +6,8 @@ import re
 import socket
 import ssl
 import struct
-from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Event, Thread
 from time import time
 
@@ -17,7 +17,7 @@ from dsops.sandbox.control.launch import open_server
 from dsops.sandbox.control.running_sandboxes import ask
 from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.http.loop import Loop, most_connections
-from dsops.sandbox.http.messages import HttpAnswer
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.seed.model import Seed
 
 HEALTH = b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -72,7 +72,7 @@ def look_over(server: SandboxServer, seconds: float) -> None:
         server._loop.maintenance(time() + seconds)
         done.set()
 
-    server._loop.trigger.pull_trigger(look)
+    server._loop.call(look)
     assert done.wait(10)
 
 
@@ -229,7 +229,7 @@ def test_a_disconnected_client_is_dropped(server: SandboxServer) -> None:
     ask(server.url, "health")
     look_over(server, 0)
     # The connection that `ask` used may still be closing.
-    assert len(server._loop.active_channels) <= 1
+    assert len(server._loop.connections) <= 1
 
 
 def test_a_client_that_does_not_read_is_not_read_from(server: SandboxServer) -> None:
@@ -256,26 +256,100 @@ def test_connections_are_limited_by_file_descriptors() -> None:
     assert 16 <= most_connections() <= max(16, soft - 128)
 
 
-@pytest.mark.parametrize("ending", ["\r\nSet-Cookie: a=b", "\n", "\r"])
-def test_a_line_break_in_a_response_header_is_refused(ending: str) -> None:
-    """A line break in a response header gives a 500 instead of an injected header."""
+@contextmanager
+def looping(respond: Callable[[HttpRequest], HttpAnswer]) -> Iterator[tuple[str, int]]:
+    """Run a loop that answers with this function; yields its address."""
     listener = socket.create_server(("127.0.0.1", 0))
-    values = iter([f"x{ending}", "x"])
-    loop = Loop(lambda _: HttpAnswer(200, (("X-Sent", next(values)), ("Content-Length", "0")), b""), listener, 1000, 5)
+    loop = Loop(respond, listener, 1000)
     thread = Thread(target=loop.run, daemon=True)
     thread.start()
     try:
-        answers = []
-        for _ in range(2):
-            with socket.create_connection(listener.getsockname(), timeout=10) as connection:
-                connection.sendall(HEALTH)
-                answers.append(connection.recv(65536))
-        assert [answer[9:12] for answer in answers] == [b"500", b"200"]
-        assert b"Set-Cookie" not in answers[0]
+        yield listener.getsockname()
     finally:
         loop.end()
         thread.join(10)
         loop.close()
+
+
+def test_a_request_waits_until_the_previous_answer_is_sent() -> None:
+    """A pipelined request is handled only when the previous answer was sent, so unread answers do not accumulate."""
+    size, asked = 20_000_000, []
+
+    def respond(request: HttpRequest) -> HttpAnswer:
+        asked.append(request.path)
+        return HttpAnswer(200, (("Content-Length", str(size)),), request.path[-1:].encode() * size)
+
+    with looping(respond) as address, socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(b"".join(b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number for number in range(3)))
+        came = connection.recv(65536)
+        assert asked == ["/0"]
+        while came.count(b"\r\n\r\n") < 3 or len(came.rpartition(b"\r\n\r\n")[2]) < size:
+            part = connection.recv(1 << 20)
+            assert part
+            came += part
+
+    assert asked == ["/0", "/1", "/2"]
+    assert [body[:1] * size for body in (b"0", b"1", b"2")] == [part[:size] for part in came.split(b"\r\n\r\n")[1:]]
+
+
+def test_a_split_request_is_read_whole() -> None:
+    """A request whose head and body arrive in many pieces is the same request, and the next request is not lost."""
+    bodies: list[bytes] = []
+
+    def respond(request: HttpRequest) -> HttpAnswer:
+        bodies.append(request.body)
+        return HttpAnswer(200, (("Content-Length", "0"),), b"")
+
+    request = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nsome body"
+    with looping(respond) as address, socket.create_connection(address, timeout=10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for number in range(len(request)):
+            connection.sendall(request[number : number + 1])
+        connection.sendall(request + request[:-4])
+        connection.sendall(request[-4:])
+        came = b""
+        while came.count(b"200 OK") < 3:
+            part = connection.recv(65536)
+            assert part
+            came += part
+
+    assert bodies == [b"some body"] * 3
+
+
+def test_above_the_limit_no_connection_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the maximum of connections, the next client waits until another client disconnects."""
+    monkeypatch.setattr("dsops.sandbox.http.loop.most_connections", lambda: 2)
+    answer = HttpAnswer(200, (("Content-Length", "2"),), b"}\n")
+    with looping(lambda _: answer) as address, ExitStack() as stack:
+        first, second = (stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(2))
+        assert is_open(first)
+        assert is_open(second)
+        third = stack.enter_context(socket.create_connection(address, timeout=10))
+        third.sendall(HEALTH)
+        third.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            third.recv(65536)
+        first.close()
+        third.settimeout(10)
+        assert third.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("ending", ["\r\nSet-Cookie: a=b", "\n", "\r"])
+def test_a_line_break_in_a_response_header_is_refused(ending: str) -> None:
+    """A line break in a response header gives a 500 instead of an injected header."""
+    values = iter([f"x{ending}", "x"])
+
+    def respond(_: HttpRequest) -> HttpAnswer:
+        return HttpAnswer(200, (("X-Sent", next(values)), ("Content-Length", "0")), b"")
+
+    answers = []
+    with looping(respond) as address:
+        for _ in range(2):
+            with socket.create_connection(address, timeout=10) as connection:
+                connection.sendall(HEALTH)
+                answers.append(connection.recv(65536))
+    assert [answer[9:12] for answer in answers] == [b"500", b"200"]
+    assert b"Set-Cookie" not in answers[0]
 
 
 def test_a_tls_client_gets_an_error_at_once(server: SandboxServer) -> None:

@@ -1,4 +1,4 @@
-"""The sandbox's HTTP server: waitress in one thread, on 127.0.0.1 by default."""
+"""The sandbox's HTTP server, on 127.0.0.1 by default."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class SandboxServer:
         self.control = Control(sandbox)
         listener = _listen(host, port)
         respond = responder(sandbox, self.control)
-        self._loop = Loop(respond, listener, MAX_OBJECT + 65536, _BACKLOG, sandbox.maintain)
+        self._loop = Loop(respond, listener, MAX_OBJECT + 65536, sandbox.maintain)
         self.host = host
         self.port: int = listener.getsockname()[1]
         self._thread: Thread | None = None
