@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from botocore.serialize import create_serializer
 
+from dsops.request.messages import HttpAnswer, HttpRequest
+from dsops.request.wire.models import operation_model
 from dsops.sandbox.control.endpoints import Control
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
-from dsops.sandbox.wire.models import operation_model
 from tests.sandboxes import HOST, PEER, Keys, Lab, Person, RefusedError, parse
 
 if TYPE_CHECKING:

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dsops.policy.language.principals import Principal
+from dsops.request.context import unsigned_context
+from dsops.request.messages import HttpRequest
 from dsops.sandbox.authorization.caller import Caller, user_caller
-from dsops.sandbox.authorization.context import request_context, unsigned_context
-from dsops.sandbox.authorization.resources import ResourceResolver
-from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.authorization.context import request_context
+from dsops.sandbox.authorization.stored_resources import StoredResources
 from tests.sandboxes import ACCOUNT, PEER, Lab
 
 if TYPE_CHECKING:
-    from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
+    from dsops.request.question import AuthorizationQuestion
 
 REGION = "us-east-1"
 ANONYMOUS = Caller(Principal("anonymous", "", ""), "aws", "", "", REGION, None, None, None, {})
@@ -64,5 +65,5 @@ class Desk:
         """Whether the operation would be allowed."""
         return not self.refused(caller, service, operation, **parameters)
 
-    def _resources(self) -> ResourceResolver:
-        return ResourceResolver(self.lab.sandbox.world, self.lab.sandbox.secret_storage)
+    def _resources(self) -> StoredResources:
+        return StoredResources(self.lab.sandbox.world, self.lab.sandbox.secret_storage)

@@ -10,12 +10,12 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.parsers import create_parser
 
+from dsops.request.messages import HttpAnswer, HttpRequest
+from dsops.request.wire.models import operation_model, protocols, signing_name
 from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.control.setup import plant
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.models import operation_model, protocols, signing_name
 from tests.shapes import BOTOCORES_NAME, written_request
 
 if TYPE_CHECKING:

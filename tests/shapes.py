@@ -8,14 +8,14 @@ from urllib.parse import urlencode
 
 from botocore.serialize import create_serializer
 
-from dsops.sandbox.http.messages import HttpRequest
-from dsops.sandbox.wire.models import operation_model, signing_name
+from dsops.request.messages import HttpRequest
+from dsops.request.wire.models import operation_model, signing_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
 
-    from dsops.sandbox.wire.models import Protocol
+    from dsops.request.wire.models import Protocol
 
 BOTOCORES_NAME = {"cbor": "smithy-rpc-v2-cbor"}
 _TEXTS = ("a", "two words", "a&b=c", "x/y", "\u00e9\u03b1", "<b>", "100%", "a+b", "'\"", ".", "..", "a.b:c@d")

@@ -7,8 +7,8 @@ import json
 import pytest
 from botocore.model import OperationModel
 
+from dsops.request.wire.models import operation_model, operation_names
 from dsops.sandbox.clock import MovableClock
-from dsops.sandbox.wire.models import operation_model, operation_names
 from tests.sandboxes import ACCOUNT, OTHER, Lab, Person
 
 ALLOW_ALL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})

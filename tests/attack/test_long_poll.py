@@ -14,14 +14,14 @@ from urllib.parse import urlencode
 
 import pytest
 
+from dsops.request.messages import HttpAnswer, HttpRequest, Wait
+from dsops.request.wire.cbor import encode
+from dsops.request.wire.service_table import SERVED
 from dsops.sandbox.control.launch import open_server
 from dsops.sandbox.control.running_sandboxes import ask
 from dsops.sandbox.http.long_polls import Waiting
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest, Wait
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.state import handlers
-from dsops.sandbox.wire.cbor import encode
-from dsops.sandbox.wire.service_table import SERVED
 from tests.sandboxes import Keys, Lab, Person, sign
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dsops.sandbox.wire.models import operation_model, operation_names
+from dsops.request.wire.models import operation_model, operation_names
 from tests.sandboxes import ACCOUNT, Lab, Person
 
 SEED = f'accounts: {{"{ACCOUNT}": {{}}}}'

@@ -14,8 +14,8 @@ from dsops.policy.language.letters import fold, lower_case
 from dsops.policy.language.operators import parse_operator
 from dsops.policy.language.principals import check_principal
 from dsops.policy.language.values import read_address, read_moment, read_network, read_number
-from dsops.sandbox.wire.constraints import _matcher
-from dsops.sandbox.wire.models import service_model
+from dsops.request.wire.constraints import _matcher
+from dsops.request.wire.models import service_model
 from tests.unit.policy.policies import allow, ask, identity
 
 ROOT = Path(__file__).parent.parent.parent

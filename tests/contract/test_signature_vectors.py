@@ -7,8 +7,8 @@ from hashlib import sha256
 import pytest
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.wire.errors import answer_of
-from dsops.sandbox.wire.signature import _canonical_request, check_scope, check_signature, read_claim
+from dsops.request.wire.errors import answer_of
+from dsops.request.wire.signature import _canonical_request, check_scope, check_signature, read_claim
 from tests.contract.signature_vectors.vectors import MOMENT, SECRET, Vector, vectors
 from tests.installed import OUTSIDE, ToolMissingError
 

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 import dsops
 from dsops.errors import DsopsError, Failures
+from dsops.request.wire.models import EVERY_SERVICE
 from dsops.sandbox.control.running_sandboxes import ask, tell
-from dsops.sandbox.wire.models import EVERY_SERVICE
 from dsops.testing.child import SandboxKeeper
 from dsops.testing.local_aws import LocalAws
 from tests.permission import allow_found
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from dsops.request.messages import HttpAnswer, HttpRequest
     from dsops.sandbox.control.server import SandboxServer
     from dsops.sandbox.control.service import Answered
-    from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
     from tests.explain.set_up import SetUp
 
 _MESSAGE = re.compile(rb"""(<Message>|"[Mm]essage": ?")[^<"]*(</Message>|")""")

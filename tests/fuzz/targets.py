@@ -46,16 +46,16 @@ from dsops.policy.language.grammar import parse_policy
 from dsops.policy.language.policy import Policy
 from dsops.policy.language.principals import Principal
 from dsops.policy.language.values import read_address, read_bytes, read_moment, read_network, read_number
-from dsops.sandbox.authorization.resources.partiql import read_statement
-from dsops.sandbox.http.messages import HttpRequest
+from dsops.request.messages import HttpRequest
+from dsops.request.resources.partiql import read_statement
+from dsops.request.wire.cbor import decode, encode
+from dsops.request.wire.parameters import read_parameters
+from dsops.request.wire.route import Route, find_route, guess_protocol
+from dsops.request.wire.s3_payload import opened, stated_payload
+from dsops.request.wire.signature import check_scope, check_signature, read_claim
 from dsops.sandbox.saml.metadata import read_metadata
 from dsops.sandbox.saml.xml import parse as parse_saml
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.cbor import decode, encode
-from dsops.sandbox.wire.parameters import read_parameters
-from dsops.sandbox.wire.route import Route, find_route, guess_protocol
-from dsops.sandbox.wire.s3_payload import opened, stated_payload
-from dsops.sandbox.wire.signature import check_scope, check_signature, read_claim
 from dsops.schema import STS_TYPE
 from dsops.secret import Secret
 from dsops.stores import StoreTypes

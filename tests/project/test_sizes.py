@@ -10,7 +10,7 @@ from tests.project.source import ROOT, SOURCE, modules, tree_of
 
 LONGEST_FILE = 450
 LONGEST_FUNCTION = 60
-MOST_LINES = 103_750
+MOST_LINES = 112_000
 MOST_SKIPS = 20
 
 LONG_FILES = {

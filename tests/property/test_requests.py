@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.http.messages import HttpRequest
-from dsops.sandbox.wire.error_responses import answer_refusal
-from dsops.sandbox.wire.models import operation_model, operation_names, protocols
-from dsops.sandbox.wire.parameters import read_parameters
-from dsops.sandbox.wire.route import Route, find_route
+from dsops.request.messages import HttpRequest
+from dsops.request.wire.error_responses import answer_refusal
+from dsops.request.wire.models import operation_model, operation_names, protocols
+from dsops.request.wire.parameters import read_parameters
+from dsops.request.wire.route import Route, find_route
 from tests.groups import examples
 from tests.shapes import ShapeMaker, written_request
 

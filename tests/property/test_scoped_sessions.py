@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
+from dsops.request.question import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import role_caller
 from dsops.sandbox.state.sessions import PolicyLayer, Session
 from tests.sandboxes import ACCOUNT, Lab

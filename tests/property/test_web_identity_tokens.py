@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dsops.errors import SandboxRefusal
+from dsops.request.wire.errors import answer_of
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.federation.web_identity import verify
 from dsops.sandbox.state.world import OidcProvider
 from dsops.sandbox.sts.verified_identity import IdentityProof
-from dsops.sandbox.wire.errors import answer_of
 from tests.groups import examples
 
 ISSUER = "https://id.example.com"

@@ -7,8 +7,6 @@ signatures are checked against the machine's clock. All other times are checked 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import lru_cache
 from time import time
 
 
@@ -50,13 +48,3 @@ class MovableClock:
     def is_frozen(self) -> bool:
         """Whether the clock is frozen."""
         return self._frozen_at is not None
-
-
-def iso_time(seconds: float) -> str:
-    """Format a time as AWS does, such as `2026-07-13T10:00:00Z`, without fractions of a second."""
-    return _iso_time(int(seconds))
-
-
-@lru_cache(maxsize=256)
-def _iso_time(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

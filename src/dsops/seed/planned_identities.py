@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from dsops.arn import Arn, parse_arn
 from dsops.errors import DsopsError
+from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.seed.model import SeedRole
-from dsops.sandbox.state.iam_backend import StoredPolicy
 
 _SHORTEST_MAXIMUM_SECONDS = 3600
 

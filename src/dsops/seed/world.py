@@ -8,8 +8,8 @@ from dsops.arn import Arn, parse_arn, partition_of_region
 from dsops.grants.trust import trust_in_callers
 from dsops.plan import Plan, PlannedVariable, Step
 from dsops.plan.required_permissions import assume_actions, issue_needs, parameter_resource, secret_resources
+from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.seed.model import DEFAULT_ACCOUNT, Seed, SeedAccount, SeedDevice, SeedRegion, SeedSecret, SeedUser
-from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.state.organization_builder import SeedNode, SeedOrganization
 from dsops.secret import Secret
 from dsops.seed.federation import Providers, SamlProvidersByAccount

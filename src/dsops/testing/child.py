@@ -19,10 +19,10 @@ from dsops.errors import DsopsError, ExtraMissing, SandboxUnavailable
 from dsops.extras import install_command
 
 if TYPE_CHECKING:
+    from dsops.request.lookups import SecretLocation
     from dsops.sandbox.control.server import SandboxServer
     from dsops.sandbox.control.service import Sandbox
     from dsops.sandbox.seed.model import Seed
-    from dsops.sandbox.state.secrets import SecretLocation
 
 ANSWER, FAILURE, BUG = "answer", "failure", "bug"
 """The kinds of a result. They determine its content: the value, a packed DsopsError, or a traceback."""
@@ -114,7 +114,7 @@ class Acts:
         return role.arn
 
     def _put(self, account: str, kind: str, name: str, policies: Sequence[tuple[str, str]]) -> None:
-        from dsops.sandbox.state.iam_backend import StoredPolicy
+        from dsops.request.stored_policies import StoredPolicy
 
         for policy in policies:
             self._planter.put_policy(account, kind, name, StoredPolicy(*policy))
@@ -148,7 +148,7 @@ class Acts:
         self._sandbox.secret_storage.put_parameter(self._place(account), name, value, "SecureString", kms_key)
 
     def _place(self, account: str) -> SecretLocation:
-        from dsops.sandbox.state.secrets import SecretLocation
+        from dsops.request.lookups import SecretLocation
 
         return SecretLocation(account, self._sandbox.region)
 

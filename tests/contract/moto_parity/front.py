@@ -11,7 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable
 
-from dsops.sandbox.http.messages import HttpRequest
+from dsops.request.messages import HttpRequest
 from dsops.sandbox.seed.model import Seed, SeedAccount, SeedKey, SeedUser
 from tests.sandboxes import Keys, Lab
 from tests.stubs.server import Answer, Seen

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from dsops.sandbox.http.messages import HttpRequest
+from dsops.request.messages import HttpRequest
 from tests.installed import installed
 
 HERE = Path(__file__).parent

@@ -12,12 +12,12 @@ from urllib.parse import urlencode
 import pytest
 
 from dsops.errors import SandboxRefusal
+from dsops.request.wire.constraints import check_value
+from dsops.request.wire.models import service_model
 from dsops.sandbox.control.launch import identity_variables, open_server
 from dsops.sandbox.control.running_sandboxes import ask
 from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.constraints import check_value
-from dsops.sandbox.wire.models import service_model
 from tests.sandboxes import ACCOUNT, Keys, sign
 from tests.unit.sandbox.conftest import SEED
 

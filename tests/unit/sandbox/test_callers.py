@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dsops.sandbox.wire.models import operation_names
+from dsops.request.wire.models import operation_names
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person
 from tests.unit.sandbox.conftest import LabFactory
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsops.sandbox.clock import MovableClock, iso_time
+from dsops.request.context import iso_time
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.state.identifiers import access_key_id, account_of_key, unique_id
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from dsops.request.messages import HttpRequest
 from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.control.service_roles import ServiceRoles
-from dsops.sandbox.http.messages import HttpRequest
 from tests.questions import Desk
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person, sign
 

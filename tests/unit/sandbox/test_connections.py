@@ -13,11 +13,11 @@ from time import time
 
 import pytest
 
+from dsops.request.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.control.launch import open_server
 from dsops.sandbox.control.running_sandboxes import ask
 from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.http.loop import Loop, most_connections
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.seed.model import Seed
 
 HEALTH = b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n"

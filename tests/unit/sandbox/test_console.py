@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from dsops.request.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.control.endpoints import Control
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from tests.sandboxes import ACCOUNT, Keys, Lab, Person
 from tests.unit.sandbox.conftest import LabFactory
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from dsops.request.messages import HttpRequest
 from dsops.sandbox.control.endpoints import Control
-from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.sts.totp import code_at
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab
 from tests.unit.sandbox.conftest import LabFactory

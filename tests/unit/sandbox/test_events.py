@@ -10,12 +10,12 @@ from uuid import NAMESPACE_URL, uuid5
 
 import botocore
 
+from dsops.request.wire.models import service_model
+from dsops.request.wire.service_table import SERVED
 from dsops.sandbox.cloudtrail.event_record import HIDDEN, id_of, region_of_trail
 from dsops.sandbox.cloudtrail.events import Events
 from dsops.sandbox.control.endpoints import Control
 from dsops.sandbox.state.sessions import MAX_TOKEN
-from dsops.sandbox.wire.models import service_model
-from dsops.sandbox.wire.service_table import SERVED
 from tests.sandboxes import ACCOUNT, HOST, OTHER, PEER, Lab, Person
 from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_control import ask

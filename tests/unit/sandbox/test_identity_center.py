@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from dsops.errors import SeedInvalid
-from dsops.sandbox.http.messages import HttpRequest
+from dsops.request.messages import HttpRequest
 from dsops.sandbox.identity_center.records import BoundedTable
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.state.iam_builder import IamBuilder

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from dsops.errors import SandboxRefusal
+from dsops.request.wire.errors import answer_of
 from dsops.sandbox.identity_center.logins import PortalLogins
 from dsops.sandbox.identity_center.oidc import Oidc, Visit
-from dsops.sandbox.wire.errors import answer_of
 from tests.identity_center import CHALLENGE, DEVICE_GRANT, REDIRECT, SCOPE, START_URL, VERIFIER, Center, challenge_of
 from tests.sandboxes import ACCOUNT, Lab
 from tests.unit.sandbox.conftest import LabFactory

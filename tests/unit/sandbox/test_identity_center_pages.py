@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from dsops.sandbox.http.messages import HttpRequest
+from dsops.request.messages import HttpRequest
 from tests.identity_center import REDIRECT, SCOPE, Center, authorize_query, brought
 from tests.markup import read
 from tests.sandboxes import ACCOUNT, HOST, Lab

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from dsops.sandbox.http.messages import HttpRequest
+from dsops.request.messages import HttpRequest
 from tests.identity_center import CHALLENGE, DEVICE_GRANT, REDIRECT, SCOPE, START_URL, Center, authorize_query
 from tests.sandboxes import ACCOUNT, HOST, PEER
 from tests.unit.sandbox.conftest import LabFactory

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from dsops.request.messages import HttpRequest
 from dsops.sandbox.control.endpoints import Control
-from dsops.sandbox.http.messages import HttpRequest
 from tests.sandboxes import ACCOUNT, HOST, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory
 

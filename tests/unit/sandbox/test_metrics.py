@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dsops.openmetrics import CONTENT_TYPE
+from dsops.request.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.control.endpoints import Control
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from tests.metrics import Told, read_metrics
 from tests.sandboxes import ACCOUNT, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory

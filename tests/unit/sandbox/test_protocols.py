@@ -7,11 +7,11 @@ from random import Random
 import pytest
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.http.messages import HttpRequest
-from dsops.sandbox.wire.models import Protocol, operation_model, operation_names, protocols
-from dsops.sandbox.wire.parameters import unchecked_parameters
-from dsops.sandbox.wire.route import Route, find_route
-from dsops.sandbox.wire.service_table import SERVED
+from dsops.request.messages import HttpRequest
+from dsops.request.wire.models import Protocol, operation_model, operation_names, protocols
+from dsops.request.wire.parameters import unchecked_parameters
+from dsops.request.wire.route import Route, find_route
+from dsops.request.wire.service_table import SERVED
 from tests.shapes import ShapeMaker, written_request
 
 # S3 operations that are sent like another one, and operations with a separate endpoint.

@@ -16,11 +16,11 @@ from urllib.parse import urlencode
 import moto
 import pytest
 
-from dsops.sandbox.http.messages import HttpAnswer
-from dsops.sandbox.wire.models import operation_model, service_model
-from dsops.sandbox.wire.parameters import read_parameters
-from dsops.sandbox.wire.route import Route, find_route
-from dsops.sandbox.wire.sqs_query_names import entry_names, written_name
+from dsops.request.messages import HttpAnswer
+from dsops.request.wire.models import operation_model, service_model
+from dsops.request.wire.parameters import read_parameters
+from dsops.request.wire.route import Route, find_route
+from dsops.request.wire.sqs_query_names import entry_names, written_name
 from tests.sandboxes import ACCOUNT, OTHER, Lab, sign
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}

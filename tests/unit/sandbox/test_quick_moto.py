@@ -14,8 +14,8 @@ from moto.core.responses import ActionResult
 from moto.iam.responses import IamResponse
 from moto.moto_api._internal import mock_random
 
+from dsops.request.wire.responses import with_request_id
 from dsops.sandbox.state import fence, handlers
-from dsops.sandbox.wire.responses import with_request_id
 from tests.sandboxes import Keys, Lab, Person
 
 SEED = """

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from botocore import xform_name
 
+from dsops.request.wire.models import operation_model, operation_names
 from dsops.sandbox.authorization.caller import Caller, user_caller
-from dsops.sandbox.authorization.resources import ResourceResolver
+from dsops.sandbox.authorization.stored_resources import StoredResources
 from dsops.sandbox.state.secrets import SecretStorage
-from dsops.sandbox.wire.models import operation_model, operation_names
 from dsops.service_reference import open_reference
 from tests.sandboxes import ACCOUNT, Lab
 from tests.unit.sandbox.conftest import LabFactory
@@ -241,7 +241,7 @@ def asked(lab: Lab, service: str, operation: str) -> set[tuple[str, str]]:
     members = set() if shape is None else set(shape.members)
     parameters = SPECIAL.get((service, operation)) or {name: PARAMETERS[name] for name in PARAMETERS if name in members}
     assert set(parameters) <= members, operation
-    resources = ResourceResolver(lab.sandbox.world, SecretStorage(lab.sandbox.world))
+    resources = StoredResources(lab.sandbox.world, SecretStorage(lab.sandbox.world))
     return {
         (each.action, each.resource) for each in resources.questions(service, operation, parameters, caller_of(lab))
     }

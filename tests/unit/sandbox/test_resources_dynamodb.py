@@ -7,7 +7,7 @@ import json
 import pytest
 from moto.dynamodb.models import dynamodb_backends
 
-from dsops.sandbox.authorization.resources.partiql import read_statement
+from dsops.request.resources.partiql import read_statement
 from tests.questions import REGION, Desk
 from tests.sandboxes import ACCOUNT, OTHER
 from tests.unit.sandbox.conftest import LabFactory

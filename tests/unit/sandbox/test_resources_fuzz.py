@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.wire.models import operation_model, operation_names, protocols
-from dsops.sandbox.wire.service_table import SERVED
+from dsops.request.wire.models import operation_model, operation_names, protocols
+from dsops.request.wire.service_table import SERVED
 from tests.questions import REGION, Desk
 from tests.sandboxes import ACCOUNT, OTHER
 from tests.shapes import ShapeMaker

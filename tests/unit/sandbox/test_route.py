@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
-from dsops.sandbox.wire.errors import answer_of
-from dsops.sandbox.wire.parameters import read_parameters
-from dsops.sandbox.wire.route import MAX_BODY, Route, find_route
+from dsops.request.messages import HttpAnswer, HttpRequest
+from dsops.request.wire.errors import answer_of
+from dsops.request.wire.parameters import read_parameters
+from dsops.request.wire.route import MAX_BODY, Route, find_route
 from tests.sandboxes import ACCOUNT, Lab, sign
 
 FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dsops.sandbox.wire.models import operation_model, operation_names, service_model
+from dsops.request.wire.models import operation_model, operation_names, service_model
 from tests.groups import examples
 from tests.sandboxes import ACCOUNT, Lab, Person, sign
 from tests.unit.sandbox.conftest import SEED

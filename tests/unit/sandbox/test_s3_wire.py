@@ -17,7 +17,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
+from dsops.request.messages import HttpAnswer, HttpRequest
 from tests.sandboxes import HOST, OTHER, PEER, Keys, Lab, Person, sign
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import pytest
 
 from dsops.policy.saml_attributes import KEYS
+from dsops.request.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.control.endpoints import Control
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from tests.identity_provider import ATTRIBUTES, CONDITIONS, CONFIRMATION, SIGN_IN, IdentityProvider, encoded, written
 from tests.sandboxes import ACCOUNT, HOST, OTHER, PEER, Keys, Lab, RefusedError, parse
 from tests.unit.sandbox.conftest import LabFactory

@@ -22,10 +22,10 @@ from lxml import etree
 from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
 
 from dsops.errors import SandboxRefusal
+from dsops.request.wire.errors import answer_of
 from dsops.sandbox.saml.metadata import read_metadata
 from dsops.sandbox.saml.response import verify
 from dsops.sandbox.state.world import SamlProvider
-from dsops.sandbox.wire.errors import answer_of
 from tests.groups import examples
 from tests.identity_provider import NAMESPACES, PERSISTENT, Element, IdentityProvider, encoded
 from tests.unit.sandbox.test_saml import DEPLOY, PROVIDER, asked

@@ -9,10 +9,10 @@ import pytest
 
 from dsops.arn import PARTITIONS, Partition
 from dsops.errors import SeedInvalid
+from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.control.launch import read_seed_file
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.seed.model import SeedKey
-from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.sts.totp import code_at
 from tests.sandboxes import ACCOUNT, Keys, Lab
 from tests.unit.sandbox.conftest import LabFactory

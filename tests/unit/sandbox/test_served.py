@@ -16,8 +16,8 @@ import moto
 from botocore.loaders import Loader
 from moto.backends import ALT_SERVICE_NAMES
 
-from dsops.sandbox.wire import service_table
-from dsops.sandbox.wire.service_table import ALSO_SIGNED_AS, SERVED, Served
+from dsops.request.wire import service_table
+from dsops.request.wire.service_table import ALSO_SIGNED_AS, SERVED, Served
 
 PAGE = Path(service_table.__file__)
 TABLE = PAGE.with_name("services.tsv")

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.http.messages import HttpRequest
-from dsops.sandbox.wire.errors import answer_of
-from dsops.sandbox.wire.signature import check_scope, check_signature, read_claim
+from dsops.request.messages import HttpRequest
+from dsops.request.wire.errors import answer_of
+from dsops.request.wire.signature import check_scope, check_signature, read_claim
 from tests.groups import examples
 from tests.sandboxes import Keys, sign
 

@@ -17,13 +17,13 @@ from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.http.messages import HttpRequest
-from dsops.sandbox.wire.cbor import decode, encode
-from dsops.sandbox.wire.error_responses import answer_refusal
-from dsops.sandbox.wire.errors import answer_of
-from dsops.sandbox.wire.models import TARGETS
-from dsops.sandbox.wire.route import Route, find_route
-from dsops.sandbox.wire.service_table import SERVED
+from dsops.request.messages import HttpRequest
+from dsops.request.wire.cbor import decode, encode
+from dsops.request.wire.error_responses import answer_refusal
+from dsops.request.wire.errors import answer_of
+from dsops.request.wire.models import TARGETS
+from dsops.request.wire.route import Route, find_route
+from dsops.request.wire.service_table import SERVED
 from tests.sandboxes import ACCOUNT, Lab, sign
 
 LOADER = Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from moto.core.request import Request
 
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
+from dsops.request.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.state.handlers import OPERATION, find_gate
 from tests.sandboxes import HOST, OTHER, Lab, Person, sign
 from tests.unit.sandbox.conftest import LabFactory

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from dsops.errors import SeedInvalid
+from dsops.request.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.control.endpoints import Control
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.seed.file import read_seed
 from tests.sandboxes import ACCOUNT, HOST, OTHER, PEER, Keys, Lab, Person, RefusedError, parse
 from tests.unit.sandbox.conftest import LabFactory

@@ -113,7 +113,7 @@ def _rates(text: str) -> dict[str, float]:
 
 def _with_ids(text: str) -> frozenset[str]:
     """Parse the services of `--authorization-ids`: `iam,sts`, or `all`."""
-    from dsops.sandbox.wire.models import EVERY_SERVICE, why_unknown
+    from dsops.request.wire.models import EVERY_SERVICE, why_unknown
 
     services = frozenset(part.strip() for part in text.split(","))
     for why in filter(None, (why_unknown(service, EVERY_SERVICE) for service in sorted(services))):

@@ -29,10 +29,10 @@ from dsops.policy import (
     is_multi_valued,
     lower_case,
 )
+from dsops.request.context import iso_time
+from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.authorization.authorization_records import Owner, Record
 from dsops.sandbox.authorization.authorizer import FULL_RIGHTS, NO_ROLE, RecordedDecision
-from dsops.sandbox.clock import iso_time
-from dsops.sandbox.state.iam_backend import StoredPolicy
 
 Json = dict[str, Any]  # any JSON object
 

@@ -12,9 +12,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from dsops.request.wire.models import EVERY_SERVICE
 from dsops.sandbox.authorization.authorizer import RecordedDecision
 from dsops.sandbox.state.organizations import Organizations
-from dsops.sandbox.wire.models import EVERY_SERVICE
 
 _KEPT: Final = 1000
 _SECONDS: Final = 24 * 3600

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from dsops.errors import PolicyInvalid, SandboxRefusal
-from dsops.policy import Decision, Policies, Policy, PolicyKind, Request, denial_sentence, evaluate, parse_policy
+from dsops.errors import SandboxRefusal
+from dsops.policy import Decision, Policies, Policy, PolicyKind, Request, denial_sentence, evaluate
+from dsops.request.question import AuthorizationQuestion
+from dsops.request.stored_policies import StoredPolicy, compiled
+from dsops.request.wire.errors import access_denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import membership_keys
-from dsops.sandbox.state.iam_backend import NOTHING_ALLOWED, StoredPolicy
 from dsops.sandbox.state.organizations import Levels
 from dsops.sandbox.state.sessions import PolicyLayer, Session
 from dsops.sandbox.state.world import PrincipalGrants, World
-from dsops.sandbox.wire.errors import access_denied
 
 _KEPT_DECISIONS = 1000
 FULL_RIGHTS = StoredPolicy(
@@ -30,24 +30,6 @@ NO_ROLE = StoredPolicy(
 )
 """A placeholder trust policy that is used if no role has the requested ARN. It allows no caller."""
 SESSION_POLICY = "the session policy"
-_REFUSES_ALL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "%s"}]}'
-_NOTHING_ALLOWED_AS: Mapping[PolicyKind, str] = {"trust": _REFUSES_ALL % "sts:*", "resource": _REFUSES_ALL % "*"}
-
-
-class AuthorizationQuestion(NamedTuple):
-    """An authorization check: whether the caller may perform an action on a resource."""
-
-    action: str
-    resource: str
-    """The ARN that policies are matched against; `*` for an action that has no resource."""
-    account: str
-    """The id of the account that owns the resource."""
-    context: Mapping[str, tuple[str, ...]]
-    resource_policy: StoredPolicy | None = None
-    shown: str = ""
-    """The resource's id as the client sent it, if error messages contain this id; "" if they contain the ARN."""
-    must_policy_allow: bool = False
-    """Whether the resource's policy must allow even callers of the owner's account, as a KMS key's policy must."""
 
 
 class Consulted(NamedTuple):
@@ -185,18 +167,6 @@ def denied(decision: Decision, shown_arn: str = "") -> SandboxRefusal:
         named = "" if shown_arn == "*" else f" on resource: {shown_arn}"
         sentence = sentence.replace(f" on resource: {request.resource}", named, 1)
     return access_denied(sentence)
-
-
-@lru_cache(maxsize=8192)
-def compiled(text: str, kind: PolicyKind, name: str) -> Policy:
-    """Return the parsed policy. A policy that can't be parsed becomes one that denies everything."""
-    try:
-        return parse_policy(text, kind, name=name)
-    except PolicyInvalid:
-        if kind == "rcp":
-            # An RCP can't express a denial of everything, so the denial is parsed as a resource policy.
-            return parse_policy(_REFUSES_ALL % "*", "resource", name=name)._replace(kind=kind)
-        return parse_policy(_NOTHING_ALLOWED_AS.get(kind, NOTHING_ALLOWED), kind, name=name)
 
 
 def _all_levels(levels: Levels, kind: PolicyKind) -> tuple[tuple[Policy, ...], ...]:

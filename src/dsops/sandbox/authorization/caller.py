@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 from dsops.arn import partition_of_region
 from dsops.policy import Principal, lower_case
-from dsops.sandbox.http.messages import HttpRequest
+from dsops.request.messages import HttpRequest
+from dsops.request.wire.errors import expired_token, invalid_token
+from dsops.request.wire.signature import Claim, check_scope, check_signature, read_claim
+from dsops.request.wire.signature_v2 import check_query_signature, is_signed_so, read_query_claim
 from dsops.sandbox.state.sessions import Session, SessionTable
 from dsops.sandbox.state.world import Role, User, World
-from dsops.sandbox.wire.errors import expired_token, invalid_token
-from dsops.sandbox.wire.signature import Claim, check_scope, check_signature, read_claim
-from dsops.sandbox.wire.signature_v2 import check_query_signature, is_signed_so, read_query_claim
 
 # Maximum minutes between a signature's time and now. STS allows 15; Secrets Manager and SSM were seen to allow 5.
 _WINDOW_MINUTES = {"secretsmanager": 5, "ssm": 5}

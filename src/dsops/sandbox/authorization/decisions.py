@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dsops.policy import Policy, Reason, Statement, StatementReason, UnmetElement
+from dsops.request.context import iso_time
 from dsops.sandbox.authorization.authorizer import NO_ROLE, RecordedDecision
-from dsops.sandbox.clock import iso_time
 
 
 def decision_record(entry: RecordedDecision) -> dict[str, object]:

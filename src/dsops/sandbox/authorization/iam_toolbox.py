@@ -12,6 +12,12 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from dsops.extras import install_packages
+from dsops.request.messages import HttpAnswer, HttpRequest
+from dsops.request.question import AuthorizationQuestion
+from dsops.request.wire.errors import refusal
+from dsops.request.wire.models import TOOLBOX, operation_names, signing_name
+from dsops.request.wire.rest_routes import find_operation
+from dsops.request.wire.route import Route, query_pairs, signed_for
 from dsops.sandbox.authorization.authorization_details import (
     Json,
     MessageReader,
@@ -20,12 +26,7 @@ from dsops.sandbox.authorization.authorization_details import (
     request_details,
 )
 from dsops.sandbox.authorization.authorization_records import AuthorizationRecords
-from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, Authorizer
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
-from dsops.sandbox.wire.errors import refusal
-from dsops.sandbox.wire.models import TOOLBOX, operation_names, signing_name
-from dsops.sandbox.wire.rest_routes import find_operation
-from dsops.sandbox.wire.route import Route, query_pairs, signed_for
+from dsops.sandbox.authorization.authorizer import Authorizer
 
 if TYPE_CHECKING:
     from dsops.errors import SandboxRefusal

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dsops.request.context import iso_time
 from dsops.sandbox.authorization.caller import Caller
-from dsops.sandbox.clock import iso_time
 from dsops.sandbox.state.sessions import Session
 
 _PRINCIPAL_TYPES = {

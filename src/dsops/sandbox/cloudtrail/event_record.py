@@ -20,16 +20,16 @@ from dsops.arn import parse_arn, partition_named
 from dsops.endpoint import GLOBAL_REGION
 from dsops.errors import SandboxRefusal
 from dsops.policy import lower_case
+from dsops.request.context import iso_time
+from dsops.request.messages import HttpAnswer, HttpRequest
+from dsops.request.wire.cbor import decode
+from dsops.request.wire.errors import answer_of
+from dsops.request.wire.models import event_source, service_model
+from dsops.request.wire.responses import Moment, Value
+from dsops.request.wire.route import Route
 from dsops.sandbox.authorization.request import AuthenticatedRequest
-from dsops.sandbox.clock import iso_time
 from dsops.sandbox.cloudtrail.data_events import is_data_event, resources_of_data
 from dsops.sandbox.cloudtrail.event_identity import identity_of
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
-from dsops.sandbox.wire.cbor import decode
-from dsops.sandbox.wire.errors import answer_of
-from dsops.sandbox.wire.models import event_source, service_model
-from dsops.sandbox.wire.responses import Moment, Value
-from dsops.sandbox.wire.route import Route
 
 VERSION = "1.11"
 """Version of the record format, as AWS wrote it in its records in 2026."""

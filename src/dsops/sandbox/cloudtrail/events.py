@@ -12,13 +12,13 @@ from typing import Any
 
 from dsops.arn import parse_arn
 from dsops.errors import SandboxRefusal
+from dsops.request.messages import HttpAnswer, HttpRequest
+from dsops.request.wire.responses import Value
+from dsops.request.wire.route import Route
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.cloudtrail.data_events import is_data_event
 from dsops.sandbox.cloudtrail.event_record import id_of, packed, record_of, unpacked
 from dsops.sandbox.cloudtrail.trail import EventTrail
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
-from dsops.sandbox.wire.responses import Value
-from dsops.sandbox.wire.route import Route
 
 _MOST = 2**31
 """Upper limit for `most_records`: more than any machine can store, but within a C integer, as a deque requires."""

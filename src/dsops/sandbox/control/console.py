@@ -9,9 +9,9 @@ import hmac
 import json
 from urllib.parse import parse_qs
 
+from dsops.request.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.authorization.caller import session_caller
 from dsops.sandbox.control.service import Sandbox
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.state.sessions import Session
 
 _LINK_SECONDS = 15 * 60

@@ -17,15 +17,15 @@ from typing import TypeVar
 from urllib.parse import parse_qs, unquote
 
 from dsops.openmetrics import CONTENT_TYPE
+from dsops.request.context import iso_time
+from dsops.request.messages import HttpAnswer, HttpRequest, is_loopback
 from dsops.sandbox.authorization.authorizer import RecordedDecision
 from dsops.sandbox.authorization.decisions import decision_record
-from dsops.sandbox.clock import iso_time
 from dsops.sandbox.control.console import Console
 from dsops.sandbox.control.saml_endpoints import SamlResponses
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.control.service_roles import ServiceRoles, find_role
 from dsops.sandbox.control.token_endpoints import TokenEndpoints
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest, is_loopback
 from dsops.sandbox.identity_center.oidc import DEVICE_PATH
 from dsops.sandbox.identity_center.pages import AUTHORIZE_PATH, Pages, why_not_served
 from dsops.sandbox.state.rate_limits import read_rate, why_not_limited

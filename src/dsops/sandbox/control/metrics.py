@@ -11,8 +11,8 @@ from dsops.openmetrics import Counter, Gauge, Histogram, ReadCounter, Registry
 from dsops.openmetrics.process_metrics import process_metrics
 from dsops.openmetrics.roles import RoleMetrics
 from dsops.policy.language.session_actions import SESSION_OPERATIONS
+from dsops.request.wire.responses import Moment, Value
 from dsops.sandbox.authorization.request import AuthenticatedRequest
-from dsops.sandbox.wire.responses import Moment, Value
 
 _LATENCIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5)
 """Bucket bounds in seconds. Most requests take less than a millisecond; loading a service takes nearly a second."""

@@ -7,9 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
-from dsops.sandbox.authorization.resources import ResourceResolver
-from dsops.sandbox.authorization.resources.ssm import with_plain_names
+from dsops.request.lookups import SecretLocation
+from dsops.request.question import AuthorizationQuestion
+from dsops.request.resources.ssm import with_plain_names
+from dsops.request.wire import s3_requests
+from dsops.request.wire.errors import invalid_token, refusal
+from dsops.request.wire.models import signing_name
+from dsops.request.wire.responses import json_answer, with_request_id
+from dsops.sandbox.authorization.stored_resources import StoredResources
 from dsops.sandbox.iam_api.operations import IamOperations
 from dsops.sandbox.services import queue_addresses
 from dsops.sandbox.services.kms_denials import key_denied, key_unusable
@@ -24,23 +29,19 @@ from dsops.sandbox.state.buckets import check_owners, check_upload
 from dsops.sandbox.state.closed_operations import check_open, check_own
 from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.organization_builder import organization_models
-from dsops.sandbox.state.secrets import SecretLocation, SecretStorage, StoredSecret
+from dsops.sandbox.state.secrets import SecretStorage, StoredSecret
 from dsops.sandbox.state.sns_subscriptions import no_half_subscription
-from dsops.sandbox.wire import s3_requests
-from dsops.sandbox.wire.errors import invalid_token, refusal
-from dsops.sandbox.wire.models import signing_name
-from dsops.sandbox.wire.responses import json_answer, with_request_id
 
 if TYPE_CHECKING:
+    from dsops.request.messages import HttpAnswer
+    from dsops.request.wire.models import Protocol
+    from dsops.request.wire.route import Route
     from dsops.sandbox.authorization.authorizer import Authorizer
     from dsops.sandbox.authorization.caller import Caller
+    from dsops.sandbox.authorization.encryption import KeyUse, Service
     from dsops.sandbox.authorization.request import AuthenticatedRequest
-    from dsops.sandbox.authorization.resources.encryption import KeyUse, Service
-    from dsops.sandbox.http.messages import HttpAnswer
     from dsops.sandbox.state.world import World
     from dsops.sandbox.sts.outbound import Outbound
-    from dsops.sandbox.wire.models import Protocol
-    from dsops.sandbox.wire.route import Route
 
 # Services that find a resource of another region by its ARN, and that report a missing resource themselves.
 _OWN_REGIONS = frozenset({"secretsmanager"})
@@ -53,8 +54,8 @@ class Operations:
         self._world = world
         self._secret_storage = secret_storage
         self._judge = judge
-        self._resources = ResourceResolver(world, secret_storage)
         self._keys = KeyStore(world)
+        self._resources = StoredResources(world, secret_storage)
         self._iam = IamOperations(world, secret_storage, outbound)
         self._special: Mapping[str, Callable[[AuthenticatedRequest, str, str], HttpAnswer]] = {
             "iam": self._perform_iam,

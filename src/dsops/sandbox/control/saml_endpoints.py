@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dsops.arn import Arn, parse_arn
+from dsops.request.messages import HttpRequest
 from dsops.sandbox.control.service import Sandbox
-from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.saml import response as saml
 from dsops.sandbox.saml.assertion import sign_in
 from dsops.sandbox.saml.issuer import SamlOptions

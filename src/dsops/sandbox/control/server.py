@@ -14,14 +14,14 @@ from types import TracebackType
 from typing import Self
 
 from dsops.errors import SandboxUnavailable
+from dsops.request.messages import HttpAnswer, HttpRequest, is_loopback
+from dsops.request.wire.error_responses import answer_refusal
+from dsops.request.wire.errors import refusal
+from dsops.request.wire.route import MAX_OBJECT
 from dsops.sandbox.control.client import LOOPBACK
 from dsops.sandbox.control.endpoints import PREFIX, Control
 from dsops.sandbox.control.service import Answered, Sandbox, new_request_id
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest, is_loopback
 from dsops.sandbox.identity_center.pages import Pages
-from dsops.sandbox.wire.error_responses import answer_refusal
-from dsops.sandbox.wire.errors import refusal
-from dsops.sandbox.wire.route import MAX_OBJECT
 
 _BACKLOG = 1024
 _CLOSING_SECONDS = 5

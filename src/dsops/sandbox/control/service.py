@@ -11,10 +11,19 @@ from typing import NamedTuple
 
 from dsops.arn import partition_of_region
 from dsops.errors import SandboxRefusal
+from dsops.request.context import s3_context, unsigned_context
+from dsops.request.messages import HttpAnswer, HttpRequest
+from dsops.request.wire.error_responses import answer_refusal
+from dsops.request.wire.errors import access_denied, answer_of, refusal
+from dsops.request.wire.models import CENTER_SERVICES, TOOLBOX, signing_name
+from dsops.request.wire.parameters import read_parameters
+from dsops.request.wire.responses import query_answer
+from dsops.request.wire.route import Route, find_route
+from dsops.request.wire.s3_requests import anonymous_body, is_anonymous, with_hoisted_headers
 from dsops.sandbox.authorization.authorization_records import AuthorizationRecords, with_id
 from dsops.sandbox.authorization.authorizer import Authorizer
 from dsops.sandbox.authorization.caller import authenticate
-from dsops.sandbox.authorization.context import membership_keys, request_context, s3_context, unsigned_context
+from dsops.sandbox.authorization.context import membership_keys, request_context
 from dsops.sandbox.authorization.iam_toolbox import Toolbox, find_toolbox_route
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.clock import MovableClock
@@ -23,7 +32,6 @@ from dsops.sandbox.control.metrics import THROTTLING, SandboxMetrics
 from dsops.sandbox.control.operations import Operations
 from dsops.sandbox.federation.federation import UNSIGNED, Federation, unsigned_caller
 from dsops.sandbox.federation.issuers import Issuers
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.identity_center.route import find_center_route
 from dsops.sandbox.identity_center.service import IdentityCenter
 from dsops.sandbox.services.kms_denials import is_through_service
@@ -37,13 +45,6 @@ from dsops.sandbox.sts.assume_role import check_role_arn
 from dsops.sandbox.sts.issuing import HOUR
 from dsops.sandbox.sts.service_use import ServiceUse
 from dsops.sandbox.sts.sts import StsService
-from dsops.sandbox.wire.error_responses import answer_refusal
-from dsops.sandbox.wire.errors import access_denied, answer_of, refusal
-from dsops.sandbox.wire.models import CENTER_SERVICES, TOOLBOX, signing_name
-from dsops.sandbox.wire.parameters import read_parameters
-from dsops.sandbox.wire.responses import query_answer
-from dsops.sandbox.wire.route import Route, find_route
-from dsops.sandbox.wire.s3_requests import anonymous_body, is_anonymous, with_hoisted_headers
 
 
 class Answered(NamedTuple):

@@ -15,9 +15,9 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.clock import iso_time
+from dsops.request.context import iso_time
+from dsops.request.messages import HttpRequest
 from dsops.sandbox.control.service import Sandbox
-from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.state.world import Role
 from dsops.sandbox.sts.service_use import ServiceUse, of_function, of_pod, of_task
 

@@ -6,16 +6,16 @@ import json
 from collections.abc import Iterable
 
 from dsops.errors import SandboxUnavailable, SeedInvalid
+from dsops.request.lookups import SecretLocation
+from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.seed.identity_center_model import SeedIdentityCenter
 from dsops.sandbox.seed.identity_center_setup import plant_instance
 from dsops.sandbox.seed.model import ADMIN, Seed, SeedAccount, SeedUser
 from dsops.sandbox.seed.region_setup import plant_region
-from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.state.iam_builder import IamBuilder
 from dsops.sandbox.state.organization_builder import SeedOrganization
-from dsops.sandbox.state.secrets import SecretLocation
 from dsops.sandbox.state.world import World
 
 _CORRECT = "correct that part of the seed"

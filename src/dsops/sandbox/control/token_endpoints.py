@@ -11,9 +11,9 @@ from urllib.parse import parse_qs
 
 from dsops.document import parse_json
 from dsops.policy import check_policy
+from dsops.request.messages import HttpRequest
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.federation.issuers import GITHUB, github_claims
-from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.sts.delegated_access import DURATIONS, has_giver
 from dsops.sandbox.sts.provided_contexts import IDENTITY_CENTER
 

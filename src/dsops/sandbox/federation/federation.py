@@ -11,23 +11,24 @@ from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.policy import Principal
-from dsops.sandbox.authorization.authorizer import NO_ROLE, AuthorizationQuestion, Authorizer, denied
+from dsops.request.context import request_tags, tag_keys
+from dsops.request.question import AuthorizationQuestion
+from dsops.request.stored_policies import StoredPolicy
+from dsops.request.wire.errors import access_denied, refusal, validation
+from dsops.request.wire.parameters import check_member
+from dsops.request.wire.responses import Value
+from dsops.sandbox.authorization.authorizer import NO_ROLE, Authorizer, denied
 from dsops.sandbox.authorization.caller import Caller
-from dsops.sandbox.authorization.context import request_tags, tag_keys
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.federation import web_identity
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.saml import response as saml
-from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.state.sessions import SessionTable
 from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.sts.assume_role import issue_role_session, role_session
 from dsops.sandbox.sts.issuing import HOUR, Issuing
 from dsops.sandbox.sts.session_policy import read_policies, read_tags
 from dsops.sandbox.sts.verified_identity import IdentityProof
-from dsops.sandbox.wire.errors import access_denied, refusal, validation
-from dsops.sandbox.wire.parameters import check_member
-from dsops.sandbox.wire.responses import Value
 
 _SAML: Final = "AssumeRoleWithSAML"
 _WEB_IDENTITY: Final = "AssumeRoleWithWebIdentity"

@@ -14,11 +14,11 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from dsops.errors import SandboxRefusal
+from dsops.request.wire.errors import refusal
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.federation.oidc_keys import provider_of_all, session_keys, trust_keys
 from dsops.sandbox.state.world import OidcProvider, World
 from dsops.sandbox.sts.verified_identity import IdentityProof
-from dsops.sandbox.wire.errors import refusal
 
 _ALGORITHMS: Final = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
 _TAGS_CLAIM: Final = "https://aws.amazon.com/tags"

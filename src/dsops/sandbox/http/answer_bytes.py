@@ -8,7 +8,7 @@ from typing import Any
 
 from waitress.utilities import InternalServerError, build_http_date
 
-from dsops.sandbox.http.messages import HttpAnswer
+from dsops.request.messages import HttpAnswer
 from dsops.sandbox.http.parser import Parser
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

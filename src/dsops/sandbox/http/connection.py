@@ -11,8 +11,8 @@ from socket import socket
 from time import time
 from typing import Any, Protocol
 
+from dsops.request.messages import HttpAnswer, HttpRequest, Wait
 from dsops.sandbox.http.answer_bytes import CONTINUE, answer_parts, error_parts, failure_parts
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest, Wait
 from dsops.sandbox.http.parser import Parser
 
 _READ_AT_ONCE = 262144

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Generic, NamedTuple, TypeVar
 
-from dsops.sandbox.http.messages import HttpAnswer, Wait
+from dsops.request.messages import HttpAnswer, Wait
 
 Client = TypeVar("Client")
 

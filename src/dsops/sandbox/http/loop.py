@@ -15,9 +15,9 @@ from selectors import EVENT_READ, DefaultSelector
 from socket import IPPROTO_TCP, TCP_NODELAY, socket, socketpair
 from time import time
 
+from dsops.request.messages import HttpAnswer, HttpRequest, Wait
 from dsops.sandbox.http.connection import Connection
 from dsops.sandbox.http.long_polls import Waiting
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest, Wait
 from dsops.sandbox.http.parser import parser_limits
 
 _IDLE_SECONDS = 120

@@ -8,7 +8,7 @@ from typing import Any
 from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser, ParsingError
 
-from dsops.sandbox.http.messages import HttpRequest
+from dsops.request.messages import HttpRequest
 
 # Parsing a header that is repeated n times takes time proportional to n squared. With waitress's own limit of 256 KB,
 # this took 0.3 s.

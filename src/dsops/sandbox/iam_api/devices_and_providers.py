@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.parameter_values import listed_tags, texts
+from dsops.request.parameter_values import listed_tags, texts
+from dsops.request.wire.errors import no_such_entity, refusal
+from dsops.request.wire.responses import Moment, Value
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts import totp
-from dsops.sandbox.wire.errors import no_such_entity, refusal
-from dsops.sandbox.wire.responses import Moment, Value
 
 Parameters = Mapping[str, object]
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from dsops.errors import SandboxRefusal
+from dsops.request.wire.errors import refusal
+from dsops.request.wire.responses import Value
 from dsops.sandbox.state.organizations import IAM, Membership, RootFeature
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts.outbound import Outbound
-from dsops.sandbox.wire.errors import refusal
-from dsops.sandbox.wire.responses import Value
 
 _ROOT_SWITCHES: Mapping[str, tuple[RootFeature, bool]] = {
     "EnableOrganizationsRootCredentialsManagement": ("RootCredentialsManagement", True),

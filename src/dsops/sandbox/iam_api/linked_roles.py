@@ -11,11 +11,11 @@ from typing import cast
 from urllib.parse import quote
 from uuid import uuid4
 
-from dsops.sandbox.authorization.resources.linked_role_names import DESCRIPTIONS, LINKED_PATH, linked_name, linked_roles
+from dsops.request.resources.linked_role_names import DESCRIPTIONS, LINKED_PATH, linked_name, linked_roles
+from dsops.request.wire.errors import no_such_entity, refusal
+from dsops.request.wire.responses import Moment, Value
 from dsops.sandbox.iam_api.protected_entities import is_linked
 from dsops.sandbox.state.world import Role, World
-from dsops.sandbox.wire.errors import no_such_entity, refusal
-from dsops.sandbox.wire.responses import Moment, Value
 
 Parameters = Mapping[str, object]
 

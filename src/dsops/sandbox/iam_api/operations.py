@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from dsops.sandbox.authorization.parameter_values import listed_tags
+from dsops.request.messages import HttpAnswer
+from dsops.request.parameter_values import listed_tags
+from dsops.request.resources.iam import is_about_root
+from dsops.request.wire.errors import refusal
+from dsops.request.wire.responses import Moment, Value, query_answer, with_request_id
 from dsops.sandbox.authorization.request import AuthenticatedRequest
-from dsops.sandbox.authorization.resources.iam import is_about_root
-from dsops.sandbox.http.messages import HttpAnswer
 from dsops.sandbox.iam_api.devices_and_providers import DevicesAndProviders
 from dsops.sandbox.iam_api.features import IamFeatures
 from dsops.sandbox.iam_api.linked_roles import LinkedRoles
@@ -21,8 +23,6 @@ from dsops.sandbox.iam_api.simulation import Simulation
 from dsops.sandbox.state.secrets import SecretStorage
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts.outbound import Outbound
-from dsops.sandbox.wire.errors import refusal
-from dsops.sandbox.wire.responses import Moment, Value, query_answer, with_request_id
 
 Moto = Callable[[Mapping[str, object]], HttpAnswer]
 """A function that makes moto perform the operation with the given parameters."""

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 from dsops.errors import PolicyInvalid, SandboxRefusal
 from dsops.policy import Policy, PolicyKind, Statement, lower_case, parse_policy
 from dsops.policy.language.tokens import PolicyVariable, tokenize
-from dsops.sandbox.state.iam_backend import StoredPolicy
-from dsops.sandbox.wire.errors import refusal
+from dsops.request.stored_policies import StoredPolicy
+from dsops.request.wire.errors import refusal
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.resources.linked_role_names import LINKED_PATH
+from dsops.request.resources.linked_role_names import LINKED_PATH
+from dsops.request.wire.errors import access_denied, refusal
 from dsops.sandbox.state.world import Role
-from dsops.sandbox.wire.errors import access_denied, refusal
 
 CHANGES_OF_ROLES: Final = frozenset(
     """

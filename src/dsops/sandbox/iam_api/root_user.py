@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dsops.request.wire.errors import no_such_entity
+from dsops.request.wire.responses import Value
 from dsops.sandbox.state.world import World
-from dsops.sandbox.wire.errors import no_such_entity
-from dsops.sandbox.wire.responses import Value
 
 
 def perform_for_root(world: World, operation: str, parameters: Mapping[str, object], account: str) -> dict[str, Value]:

@@ -15,6 +15,7 @@ from dsops.arn import parse_arn
 from dsops.document import parse_json
 from dsops.errors import SandboxRefusal
 from dsops.policy import PolicyKind, check_policy, lower_case
+from dsops.request.wire.errors import malformed_policy, no_such_entity, refusal, validation
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.iam_api.protected_entities import (
     CHANGES_OF_POLICIES,
@@ -34,7 +35,6 @@ from dsops.sandbox.state.resource_policies import resource_policies
 from dsops.sandbox.state.secrets import SecretStorage
 from dsops.sandbox.state.world import Role, User, World
 from dsops.sandbox.sts import totp
-from dsops.sandbox.wire.errors import malformed_policy, no_such_entity, refusal, validation
 
 Parameters = Mapping[str, object]
 

@@ -11,11 +11,11 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from dsops.request.wire.errors import no_such_entity, refusal
+from dsops.request.wire.responses import Moment, Value
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.state.identifiers import unique_id
 from dsops.sandbox.state.world import User, World
-from dsops.sandbox.wire.errors import no_such_entity, refusal
-from dsops.sandbox.wire.responses import Moment, Value
 
 Parameters = Mapping[str, object]
 

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Final
 
 from dsops.arn import PARTITIONS
-from dsops.sandbox.authorization.resources.linked_role_names import linked_roles
+from dsops.request.resources.linked_role_names import linked_roles
 from dsops.service_reference import open_reference
 
 _DOMAINS: Final = tuple(

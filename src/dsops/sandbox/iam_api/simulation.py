@@ -14,14 +14,15 @@ from typing import Final, NamedTuple, cast
 from dsops.arn import is_account_id, parse_arn
 from dsops.policy import Policies, Policy, Principal
 from dsops.policy.language.conditions import fold_context
-from dsops.sandbox.authorization.authorizer import compiled
-from dsops.sandbox.authorization.context import Context, tag_keys
+from dsops.request.context import tag_keys
+from dsops.request.question import Context
+from dsops.request.stored_policies import compiled
+from dsops.request.wire.errors import refusal
+from dsops.request.wire.responses import Value
 from dsops.sandbox.iam_api.policy_sources import SimulatedPolicy, context_keys, invalid_input, of_list, of_owner
 from dsops.sandbox.iam_api.simulation_results import RESOURCE_POLICY, SimulationCase, flag, result_of
 from dsops.sandbox.state.iam_backend import policies_of
 from dsops.sandbox.state.world import World
-from dsops.sandbox.wire.errors import refusal
-from dsops.sandbox.wire.responses import Value
 
 Parameters = Mapping[str, object]
 _PAGE: Final = 100

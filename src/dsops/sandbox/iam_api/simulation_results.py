@@ -19,9 +19,9 @@ from dsops.policy import (
     parse_policy,
 )
 from dsops.policy.language.match import split_arn
-from dsops.sandbox.authorization.context import Context
+from dsops.request.question import Context
+from dsops.request.wire.responses import Value
 from dsops.sandbox.iam_api.policy_sources import keys_of, statement_spans
-from dsops.sandbox.wire.responses import Value
 
 _Decision = Literal["explicitDeny", "implicitDeny", "allowed"]
 _RESTRICTIVE_FIRST: Final[tuple[_Decision, ...]] = ("explicitDeny", "implicitDeny", "allowed")

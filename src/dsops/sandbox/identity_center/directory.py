@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from dsops.arn import partition_of_region
-from dsops.sandbox.state.world import Role, Tags, World
+from dsops.request.question import Tags
+from dsops.sandbox.state.world import Role, World
 
 
 class CenterUser(NamedTuple):

@@ -13,20 +13,19 @@ from uuid import uuid4
 
 from dsops.errors import SandboxRefusal
 from dsops.policy import Principal
-from dsops.sandbox.authorization.context import unsigned_context
+from dsops.request.context import iso_time, unsigned_context
+from dsops.request.messages import HttpRequest
+from dsops.request.wire.errors import answer_of
+from dsops.request.wire.responses import Moment, Value
+from dsops.request.wire.route import Route
 from dsops.sandbox.authorization.request import AuthenticatedRequest
-from dsops.sandbox.clock import iso_time
 from dsops.sandbox.cloudtrail.event_record import HIDDEN, VERSION
 from dsops.sandbox.cloudtrail.events import Events
 from dsops.sandbox.federation.federation import unsigned_caller
-from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.identity_center.directory import Instance
 from dsops.sandbox.identity_center.portal import PERSISTENT, Assumed
 from dsops.sandbox.identity_center.records import PortalLogin
 from dsops.sandbox.saml.assertion import sign_in
-from dsops.sandbox.wire.errors import answer_of
-from dsops.sandbox.wire.responses import Moment, Value
-from dsops.sandbox.wire.route import Route
 
 _SOURCE = "sso.amazonaws.com"
 _SHOWN = ("clientId", "grantType", "redirectUri", "scope")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from dsops.sandbox.http.messages import HttpAnswer
+from dsops.request.messages import HttpAnswer
 from dsops.sandbox.identity_center.logins import ACCOUNT_ACCESS
 from dsops.sandbox.identity_center.oidc import DEVICE_PATH
 

@@ -15,8 +15,9 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from dsops.errors import nearest
+from dsops.request.messages import HttpAnswer, HttpRequest
+from dsops.request.wire.route import signed_for
 from dsops.sandbox.clock import MovableClock
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.identity_center.directory import Instance
 from dsops.sandbox.identity_center.html import (
     AccessRequest,
@@ -31,7 +32,6 @@ from dsops.sandbox.identity_center.oidc import AUTHORIZATION_CODE, DEVICE_PATH, 
 from dsops.sandbox.identity_center.records import AuthorizationCode, RegisteredClient
 from dsops.sandbox.identity_center.service import IdentityCenter
 from dsops.sandbox.state.world import World
-from dsops.sandbox.wire.route import signed_for
 
 AUTHORIZE_PATH = "/authorize"
 _NO_CENTER = "this sandbox has no Identity Center: its seed has no `identity_center`"

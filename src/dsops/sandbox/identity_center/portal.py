@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 from uuid import uuid4
 
+from dsops.request.wire.errors import refusal
 from dsops.sandbox.identity_center.directory import AssignedRole, Instance
 from dsops.sandbox.identity_center.logins import ACCOUNT_ACCESS, PortalLogins
 from dsops.sandbox.identity_center.records import PortalLogin
@@ -18,7 +19,6 @@ from dsops.sandbox.identity_center.responses import no_access, unauthorized
 from dsops.sandbox.saml.response import name_qualifier
 from dsops.sandbox.state.sessions import Issued, Session, SessionTable
 from dsops.sandbox.state.world import Role, SamlProvider, World
-from dsops.sandbox.wire.errors import refusal
 
 PERSISTENT = "persistent"
 _MOST_LISTED = 100

@@ -10,9 +10,9 @@ import json
 from collections.abc import Mapping
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.http.messages import HttpAnswer
-from dsops.sandbox.wire.errors import answer_of, refusal
-from dsops.sandbox.wire.models import OIDC
+from dsops.request.messages import HttpAnswer
+from dsops.request.wire.errors import answer_of, refusal
+from dsops.request.wire.models import OIDC
 
 _JSON = ("Content-Type", "application/json")
 _NO_STORE = ("Cache-Control", "no-store")

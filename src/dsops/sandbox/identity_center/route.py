@@ -11,10 +11,10 @@ to other services.
 
 from __future__ import annotations
 
-from dsops.sandbox.http.messages import HttpRequest
-from dsops.sandbox.wire.models import OIDC, PORTAL
-from dsops.sandbox.wire.rest_routes import find_operation
-from dsops.sandbox.wire.route import Route, query_pairs, signed_for
+from dsops.request.messages import HttpRequest
+from dsops.request.wire.models import OIDC, PORTAL
+from dsops.request.wire.rest_routes import find_operation
+from dsops.request.wire.route import Route, query_pairs, signed_for
 
 TOKEN_HEADER = "x-amz-sso_bearer_token"
 """The header that contains the access token. It is AWS's only header with an underscore."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dsops.errors import SandboxRefusal
+from dsops.request.messages import HttpAnswer, HttpRequest, is_loopback
+from dsops.request.wire.models import OIDC
+from dsops.request.wire.parameters import unchecked_parameters
+from dsops.request.wire.route import Route
 from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.events import Events
-from dsops.sandbox.http.messages import HttpAnswer, HttpRequest, is_loopback
 from dsops.sandbox.identity_center.directory import Instance
 from dsops.sandbox.identity_center.events import CenterEvents
 from dsops.sandbox.identity_center.logins import PortalLogins
@@ -15,9 +18,6 @@ from dsops.sandbox.identity_center.responses import given, oidc_refusal, refused
 from dsops.sandbox.state.rate_limits import Throttle
 from dsops.sandbox.state.sessions import SessionTable
 from dsops.sandbox.state.world import World
-from dsops.sandbox.wire.models import OIDC
-from dsops.sandbox.wire.parameters import unchecked_parameters
-from dsops.sandbox.wire.route import Route
 
 _MAX_BODY = 100_000
 """Maximum size of a request body in bytes; real clients send smaller JSON."""

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from dsops.errors import SandboxRefusal
+from dsops.request.wire.errors import access_denied, refusal
 from dsops.sandbox.saml.xml import ASSERTION, Element, elements_of, only, tag, text_of
-from dsops.sandbox.wire.errors import access_denied, refusal
 
 AUDIENCE: Final = "urn:amazon:webservices"
 

@@ -15,13 +15,13 @@ from hashlib import sha1
 from typing import Final
 
 from dsops.policy import attribute_keys
+from dsops.request.wire.errors import access_denied, refusal
 from dsops.sandbox.saml.assertion import AssertionContent, invalid, is_sign_in, read_assertion
 from dsops.sandbox.saml.metadata import Metadata, read_metadata
 from dsops.sandbox.saml.signature import signed_assertion
 from dsops.sandbox.saml.xml import ASSERTION, PROTOCOL, Element, elements_of, only, parse, tag, text_of
 from dsops.sandbox.state.world import SamlProvider
 from dsops.sandbox.sts.verified_identity import IdentityProof
-from dsops.sandbox.wire.errors import access_denied, refusal
 
 ATTRIBUTES: Final = "https://aws.amazon.com/SAML/Attributes/"
 ROLE: Final = f"{ATTRIBUTES}Role"

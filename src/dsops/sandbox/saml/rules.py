@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dsops.request.wire.errors import refusal
 from dsops.sandbox.saml.metadata import read_metadata
 from dsops.sandbox.state.world import World
-from dsops.sandbox.wire.errors import refusal
 
 Parameters = Mapping[str, object]
 

@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dsops.errors import SandboxRefusal
+from dsops.request.wire.errors import refusal
 from dsops.sandbox.saml.xml import ASSERTION, PROTOCOL, SIGNATURE, Element, elements_of, strict_parser, tag
-from dsops.sandbox.wire.errors import refusal
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

@@ -20,6 +20,8 @@ from typing import Final
 from dsops.arn import is_account_id, partition_named, partition_of_region
 from dsops.document import Mapping, Node, Scalar, Sequence, parse_yaml
 from dsops.errors import SeedInvalid
+from dsops.request.stored_policies import StoredPolicy
+from dsops.request.wire.models import EVERY_SERVICE, why_unknown
 from dsops.sandbox.seed.identity_center import IdentityCenterReader
 from dsops.sandbox.seed.model import (
     ADMIN,
@@ -36,10 +38,8 @@ from dsops.sandbox.seed.organization import OrganizationSeedReader
 from dsops.sandbox.seed.policy_nodes import PolicyNodes, is_policy_arn
 from dsops.sandbox.seed.providers import read_oidc_providers, read_saml_providers
 from dsops.sandbox.seed.regions import REGION_KEYS, read_region
-from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.state.rate_limits import read_rate, why_not_limited
 from dsops.sandbox.sts import totp
-from dsops.sandbox.wire.models import EVERY_SERVICE, why_unknown
 
 _KEY_ID: Final = re.compile(r"(?!ASIA)[A-Z0-9_]{16,128}")
 _ROOT_KEYS: Final = tuple(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from dsops.sandbox.state.iam_backend import StoredPolicy
-from dsops.sandbox.state.world import Tags
+from dsops.request.question import Tags
+from dsops.request.stored_policies import StoredPolicy
 
 DEFAULT_START_URL = "https://d-1234567890.awsapps.com/start"
 

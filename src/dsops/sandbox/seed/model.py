@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from dsops.request.question import Tags
+from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.seed.identity_center_model import SeedIdentityCenter
-from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.state.organization_builder import SeedOrganization
-from dsops.sandbox.state.world import Tags
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"

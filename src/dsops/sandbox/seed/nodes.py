@@ -11,7 +11,7 @@ from typing import Final
 
 from dsops.document import Mapping, Node, Scalar, Sequence, to_json
 from dsops.errors import Problem, Where, nearest
-from dsops.sandbox.state.world import Tags
+from dsops.request.question import Tags
 
 _NAME: Final = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
 _PATH: Final = re.compile(r"/|/[\x21-\x7e]+/")

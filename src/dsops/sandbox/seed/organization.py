@@ -16,8 +16,8 @@ from typing import Final
 
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.policy import PolicyKind
+from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.seed.policy_nodes import PolicyNodes
-from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.state.organization_builder import SeedNode, SeedOrganization
 from dsops.sandbox.state.organizations import IAM, ROOT_FEATURES, RootFeature
 

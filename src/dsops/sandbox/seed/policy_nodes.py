@@ -10,8 +10,8 @@ from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json
 from dsops.errors import Where
 from dsops.input_file import read_whole, reason
 from dsops.policy import ParsedPolicy, PolicyKind, check_policy
+from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.seed.nodes import Nodes
-from dsops.sandbox.state.iam_backend import StoredPolicy
 
 _FILES: Final = (".json", ".yaml", ".yml")
 """Suffixes of strings that are file names.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dsops.request.lookups import SecretLocation
 from dsops.sandbox.resource_policies.key_policy import open_key_policy
 from dsops.sandbox.seed.model import SeedRegion
 from dsops.sandbox.state.kms_keys import KeyStore
-from dsops.sandbox.state.secrets import SecretLocation, SecretStorage
+from dsops.sandbox.state.secrets import SecretStorage
 
 _OPEN_KEY = "alias/sandbox"
 

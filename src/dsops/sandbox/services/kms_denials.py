@@ -12,9 +12,10 @@ from typing import Final, get_args
 
 from dsops.errors import SandboxRefusal
 from dsops.policy import Decision, denial_sentence
-from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, RecordedDecision
-from dsops.sandbox.authorization.resources.encryption import Service
-from dsops.sandbox.wire.errors import access_denied, refusal
+from dsops.request.question import AuthorizationQuestion
+from dsops.request.wire.errors import access_denied, refusal
+from dsops.sandbox.authorization.authorizer import RecordedDecision
+from dsops.sandbox.authorization.encryption import Service
 
 _UNDECIPHERED: Final = "Secrets Manager can't decrypt the protected secret text using the provided KMS key."
 _NOT_ENCRYPTED: Final = (

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Final
 
 from dsops.arn import parse_arn
+from dsops.request.lookups import SecretLocation
+from dsops.request.parameter_values import Parameters, text
+from dsops.request.wire.errors import refusal
 from dsops.sandbox.authorization.caller import Caller
-from dsops.sandbox.authorization.parameter_values import Parameters, text
 from dsops.sandbox.state.kms_keys import KeyStore
-from dsops.sandbox.state.secrets import SecretLocation
-from dsops.sandbox.wire.errors import refusal
 
 _WRITTEN_AS_KEYS: Final = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32}", re.ASCII

@@ -10,8 +10,8 @@ from typing import Final
 
 from dsops.document import parse_json
 from dsops.policy import PolicyKind, check_policy
+from dsops.request.wire.errors import refusal
 from dsops.sandbox.state.organizations import Organizations
-from dsops.sandbox.wire.errors import refusal
 
 _KINDS: Final[Mapping[str, PolicyKind]] = {"SERVICE_CONTROL_POLICY": "scp", "RESOURCE_CONTROL_POLICY": "rcp"}
 _FROM_OUTSIDE: Final = frozenset({"CreateOrganization"})

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from dsops.arn import parse_arn
-from dsops.sandbox.http.messages import HttpAnswer
+from dsops.request.messages import HttpAnswer
 
 _WITH_URLS = frozenset({"CreateQueue", "GetQueueUrl", "ListDeadLetterSourceQueues", "ListQueues"})
 _REDRIVE_KEY = re.compile(rb'(, )?(\\?"(?:deadLetterTargetArn|maxReceiveCount)\\?"): ')

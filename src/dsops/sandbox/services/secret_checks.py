@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dsops.arn import parse_arn
 from dsops.document import parse_json
 from dsops.policy import check_policy
+from dsops.request.wire.errors import refusal
 from dsops.sandbox.resource_policies.principals import principals_of
 from dsops.sandbox.state.secrets import StoredSecret
-from dsops.sandbox.wire.errors import refusal
 
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
 _CLOSED_WHEN_DELETED = frozenset(

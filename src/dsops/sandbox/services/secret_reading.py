@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from dsops.errors import SandboxRefusal
+from dsops.request.lookups import SecretLocation
+from dsops.request.wire.errors import answer_of, refusal
+from dsops.request.wire.responses import Moment, Value, json_code
 from dsops.sandbox.authorization.caller import Caller
-from dsops.sandbox.state.secrets import SecretLocation, SecretStorage, StoredSecret, Version
-from dsops.sandbox.wire.errors import answer_of, refusal
-from dsops.sandbox.wire.responses import Moment, Value, json_code
+from dsops.sandbox.state.secrets import SecretStorage, StoredSecret, Version
 
 Parameters = Mapping[str, object]
 Decrypt = Callable[[StoredSecret, str], None]

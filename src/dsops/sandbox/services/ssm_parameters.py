@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.parameter_values import Parameters, text, texts
-from dsops.sandbox.authorization.resources.ssm import SECRETS_BEHIND_SSM, secret_behind
-from dsops.sandbox.http.messages import HttpAnswer
-from dsops.sandbox.wire.errors import refusal
+from dsops.request.messages import HttpAnswer
+from dsops.request.parameter_values import Parameters, text, texts
+from dsops.request.resources.ssm import SECRETS_BEHIND_SSM, secret_behind
+from dsops.request.wire.errors import refusal
 
 _NAMING: Final = frozenset(
     """

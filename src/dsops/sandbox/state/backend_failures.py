@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.wire.errors import access_denied, refusal
-from dsops.sandbox.wire.models import operation_model, service_model
-from dsops.sandbox.wire.xml_reader import malformed_xml
+from dsops.request.wire.errors import access_denied, refusal
+from dsops.request.wire.models import operation_model, service_model
+from dsops.request.wire.xml_reader import malformed_xml
 
 # botocore ships no type hints, so its shapes are annotated as Any in this module.
 _NOT_FOUND: Final = re.compile(r"NotFound|NoSuch|DoesNotExist|NonExistent")

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from dsops.sandbox.http.messages import HttpAnswer
-from dsops.sandbox.wire.cbor import encode
-from dsops.sandbox.wire.json_reader import value_from_json
-from dsops.sandbox.wire.models import Protocol, operation_model, service_model
-from dsops.sandbox.wire.responses import amz_json
-from dsops.sandbox.wire.sqs_query_responses import queue_answer
+from dsops.request.messages import HttpAnswer
+from dsops.request.wire.cbor import encode
+from dsops.request.wire.json_reader import value_from_json
+from dsops.request.wire.models import Protocol, operation_model, service_model
+from dsops.request.wire.responses import amz_json
+from dsops.request.wire.sqs_query_responses import queue_answer
 
 # moto includes an error's message twice, in the elements `Message` and `message`.
 _SECOND_MESSAGE = re.compile(rb"(?<=</Message>)<message>[^<]*</message>")

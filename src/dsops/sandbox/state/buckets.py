@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from dsops.sandbox.wire.errors import access_denied, refusal
+from dsops.request.wire.errors import access_denied, refusal
 
 # These operations may read a bucket of another account, because the sandbox has already authorized that access.
 # CreateBucket must see the bucket names of all accounts.

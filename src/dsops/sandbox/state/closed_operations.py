@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from dsops.arn import parse_arn
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.wire.errors import refusal
+from dsops.request.wire.errors import refusal
 
 _RUNS_NOTHING = "it runs no code and no containers"
 _MAKES_OTHERS = "moto would create resources of other services without checking permissions"

@@ -7,60 +7,19 @@ attribute, the request fails. With a default value, the sandbox would silently i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from dsops.arn import parse_arn
+from dsops.request.lookups import Bucket, DatabaseInstance, DynamoTable, EstateResource, SecretLocation, StoredObject
+from dsops.request.question import Tags
+from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.resource_policies.function_policy import function_policy
 from dsops.sandbox.resource_policies.principals import Carrier, replace_principal
 from dsops.sandbox.resource_policies.queue_policy import readable_queue_policy
-from dsops.sandbox.state.iam_backend import StoredPolicy
-from dsops.sandbox.state.secrets import SecretLocation
-from dsops.sandbox.state.world import Tags, World
+from dsops.sandbox.state.world import World
 
 if TYPE_CHECKING:
     from moto.s3 import models as moto_s3
-
-
-class EstateResource(NamedTuple):
-    """The policy and tags of a resource that supports resource policies."""
-
-    policy: StoredPolicy | None
-    tags: Tags = ()
-
-
-class Bucket(NamedTuple):
-    """A bucket and the account that owns it. Bucket names are unique across the accounts of a partition."""
-
-    account: str
-    policy: StoredPolicy | None
-    blocks_public_policy: bool
-    restricts_public: bool
-    kms_key: str
-    """The KMS key that encrypts new objects by default; "" for S3's own keys."""
-
-
-class StoredObject(NamedTuple):
-    """The tags and the encryption key of an object that exists."""
-
-    tags: Tags
-    kms_key: str
-    """The KMS key that encrypts the object; "" for S3's own keys."""
-
-
-class DynamoTable(NamedTuple):
-    """The partition keys and tags of a DynamoDB table."""
-
-    partition_key: str
-    index_keys: Mapping[str, str]
-    """The name of an index -> the index's partition key."""
-    tags: Tags
-
-
-class DatabaseInstance(NamedTuple):
-    """An RDS database instance."""
-
-    engine: str
-    instance_class: str
 
 
 class Estate:

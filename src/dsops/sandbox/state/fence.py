@@ -17,7 +17,9 @@ from urllib.parse import quote, urlencode
 
 from dsops.errors import SandboxRefusal, SandboxUnavailable
 from dsops.extras import install_command
-from dsops.sandbox.http.messages import HttpAnswer
+from dsops.request.messages import HttpAnswer
+from dsops.request.wire.errors import refusal
+from dsops.request.wire.models import Protocol, operation_model, protocols, signing_name
 from dsops.sandbox.state.backend_failures import failure
 from dsops.sandbox.state.backend_responses import read_answer
 from dsops.sandbox.state.buckets import reach
@@ -25,8 +27,6 @@ from dsops.sandbox.state.closed_operations import check_open, not_served
 from dsops.sandbox.state.handlers import OPERATION, find_gate, lacking, load, quiet_surroundings
 from dsops.sandbox.state.quick_moto.caches import cache_partitions, cache_what_moto_repeats
 from dsops.sandbox.state.quick_moto.requests import moto_request
-from dsops.sandbox.wire.errors import refusal
-from dsops.sandbox.wire.models import Protocol, operation_model, protocols, signing_name
 
 _MOTO_VERSION = (5, 2)
 _ANY_ACCOUNT = "000000000000"

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsops.errors import SandboxRefusal
 from dsops.extras import install_packages
+from dsops.request.wire.errors import refusal
+from dsops.request.wire.models import protocols, service_model
+from dsops.request.wire.service_table import SERVED
 from dsops.sandbox.state.closed_operations import SHUT, not_served
 from dsops.sandbox.state.quick_moto.sending import send_without_counting
 from dsops.sandbox.state.quick_moto.setup import quick_json, quick_s3, with_status
-from dsops.sandbox.wire.errors import refusal
-from dsops.sandbox.wire.models import protocols, service_model
-from dsops.sandbox.wire.service_table import SERVED
 
 if TYPE_CHECKING:
     from moto.core.request import Request

@@ -6,9 +6,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from dsops.arn import PARTITIONS
+from dsops.request.stored_policies import NOTHING_ALLOWED, StoredPolicy
 from dsops.sandbox.state import identifiers
 from dsops.sandbox.state.role_table import keep_roles_by_name, write_role_lists
 
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
         """The type of a user with a permissions boundary, which moto's own class lacks."""
 
         permissions_boundary_arn: str | None
-
-
-NOTHING_ALLOWED = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}'
-
-
-class StoredPolicy(NamedTuple):
-    """A policy document and its name or ARN."""
-
-    name: str
-    text: str
 
 
 @cache

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from dsops.arn import PARTITIONS
-from dsops.sandbox.state.iam_backend import StoredPolicy
-from dsops.sandbox.state.world import Role, Tags, User, World, view_role, view_user
+from dsops.request.question import Tags
+from dsops.request.stored_policies import StoredPolicy
+from dsops.sandbox.state.world import Role, User, World, view_role, view_user
 
 if TYPE_CHECKING:
     from dsops.sandbox.state.iam_backend import SandboxUser

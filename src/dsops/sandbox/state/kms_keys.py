@@ -6,45 +6,22 @@ attribute, the request fails. With a default value, the sandbox would silently i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from dsops.request.lookups import Grant, KmsKey, SecretLocation
+from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.resource_policies.key_policy import managed_key_policy
-from dsops.sandbox.state.iam_backend import StoredPolicy
-from dsops.sandbox.state.secrets import SecretLocation
-from dsops.sandbox.state.world import Tags, World
+from dsops.sandbox.state.world import World
 
 if TYPE_CHECKING:
     from moto.kms import models as moto_kms
 
 
-class Grant(NamedTuple):
-    """A grant that lets a principal use a KMS key."""
-
-    grantee: str
-    retiring: str
-    """The principal that may retire the grant; "" if only the grantee may retire it."""
-    operations: tuple[str, ...]
-    context_subset: tuple[tuple[str, str], ...]
-    context_equals: tuple[tuple[str, str], ...]
-    names: frozenset[str] = frozenset()
-    """The grant's id and the grant's token. A request can use either of them."""
-
-
-class KmsKey(NamedTuple):
-    """The policy, attributes and grants of a KMS key."""
-
-    arn: str
-    policy: StoredPolicy
-    aliases: tuple[str, ...]
-    tags: Tags
-    spec: str
-    usage: str
-    origin: str
-    is_multi_region: bool
-    grants: tuple[Grant, ...]
-    state: str
-    """The state of the key: `Enabled`, or a state in which the key can't be used (`Disabled`, `PendingDeletion`)."""
+_KEY_ID_BYTES = 36
+"""The number of bytes of the key's id at the beginning of moto's ciphertexts."""
+_KEY_ID = re.compile(r"[A-Za-z0-9-]+")
 
 
 class KeyStore:
@@ -84,6 +61,11 @@ class KeyStore:
         backend = self._kms(place)
         keys: Iterable[moto_kms.Key] = () if backend is None else backend.keys.values()
         return next((key.id for key in keys for grant in key.grants.values() if grant.token == token), "")
+
+    def key_of_ciphertext(self, ciphertext: bytes) -> str:
+        """Return the id of the key that encrypted one of moto's ciphertexts; "" for any other ciphertext."""
+        key_id = ciphertext[:_KEY_ID_BYTES].decode("latin-1")
+        return key_id if len(key_id) == _KEY_ID_BYTES and _KEY_ID.fullmatch(key_id) else ""
 
     def managed_key(self, place: SecretLocation, service: str) -> str:
         """Return the id of a service's AWS managed key in an account and region; create the key at first use."""

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from dsops.sandbox.http.messages import HttpAnswer, Wait
+from dsops.request.messages import HttpAnswer, Wait
+from dsops.request.wire.cbor import decode
+from dsops.request.wire.models import Protocol
 from dsops.sandbox.state import fence
 from dsops.sandbox.state.fence import MotoCall
-from dsops.sandbox.wire.cbor import decode
-from dsops.sandbox.wire.models import Protocol
 
 _FOUND: Mapping[tuple[str, str], str] = {
     ("sqs", "ReceiveMessage"): "Messages",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from dsops.errors import SandboxUnavailable
 from dsops.extras import install_command
-from dsops.sandbox.state.iam_backend import NOTHING_ALLOWED, StoredPolicy
+from dsops.request.stored_policies import NOTHING_ALLOWED, StoredPolicy
 from dsops.sandbox.state.organizations import IAM, MODULE, Organizations, PolicyType, RootFeature
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dsops.policy.evaluation.control import has_resource_control
-from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.request.stored_policies import StoredPolicy
 
 if TYPE_CHECKING:
     from moto.organizations import models as moto_organizations

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dsops.errors import SandboxUnavailable
 from dsops.extras import install_command
-from dsops.sandbox.state.iam_backend import NOTHING_ALLOWED, StoredPolicy, reset
+from dsops.request.stored_policies import NOTHING_ALLOWED, StoredPolicy
+from dsops.sandbox.state.iam_backend import reset
 from dsops.sandbox.state.iam_builder import IamBuilder
 from dsops.sandbox.state.world import (
     LongTermKey,

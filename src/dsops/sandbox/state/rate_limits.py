@@ -12,8 +12,8 @@ from math import isfinite
 from time import monotonic
 from typing import NamedTuple
 
-from dsops.sandbox.wire.errors import refusal
-from dsops.sandbox.wire.models import CENTER_SERVICES, TOOLBOX, why_unknown
+from dsops.request.wire.errors import refusal
+from dsops.request.wire.models import CENTER_SERVICES, TOOLBOX, why_unknown
 
 
 class _Bucket(NamedTuple):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from dsops.policy import lower_case
-from dsops.sandbox.wire.responses import escaped
+from dsops.request.wire.responses import escaped
 
 if TYPE_CHECKING:
     from moto.iam import models as moto_iam

@@ -8,10 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from dsops.arn import parse_arn
+from dsops.request.lookups import SecretLocation
+from dsops.request.question import Tags
+from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.resource_policies.principals import Carrier
 from dsops.sandbox.state import handlers
-from dsops.sandbox.state.iam_backend import StoredPolicy
-from dsops.sandbox.state.world import Tags, World
+from dsops.sandbox.state.world import World
 
 if TYPE_CHECKING:
     from moto.secretsmanager import models as moto_secrets
@@ -64,13 +66,6 @@ class StoredParameter(NamedTuple):
     arn: str
     is_secure: bool
     kms_key: str
-
-
-class SecretLocation(NamedTuple):
-    """The account and region in which a secret, parameter or other resource is stored."""
-
-    account: str
-    region: str
 
 
 class SecretStorage:

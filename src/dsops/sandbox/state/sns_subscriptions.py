@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dsops.sandbox.state.secrets import SecretLocation
+from dsops.request.lookups import SecretLocation
 
 if TYPE_CHECKING:
-    from dsops.sandbox.http.messages import HttpAnswer
+    from dsops.request.messages import HttpAnswer
 
 
 @contextmanager

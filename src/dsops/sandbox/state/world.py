@@ -9,21 +9,15 @@ request.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from dsops.arn import Arn, parse_arn
+from dsops.request.question import Tags
+from dsops.request.stored_policies import NOTHING_ALLOWED, StoredPolicy
 from dsops.sandbox.state import fence
-from dsops.sandbox.state.iam_backend import (
-    NOTHING_ALLOWED,
-    StoredPolicy,
-    aws_policies,
-    default_version,
-    iam_models,
-    policies_of,
-    reset,
-)
+from dsops.sandbox.state.iam_backend import aws_policies, default_version, iam_models, policies_of, reset
 from dsops.sandbox.state.organizations import Organizations
 from dsops.sandbox.state.role_table import roles_of
 
@@ -31,9 +25,6 @@ if TYPE_CHECKING:
     from moto.iam import models as moto_iam
 
     from dsops.sandbox.state.iam_backend import SandboxUser
-
-
-Tags = tuple[tuple[str, str], ...]
 
 
 class User(NamedTuple):
@@ -212,6 +203,28 @@ class World:
         holders += [group for group in backend.groups.values() if owner in group.users]
         texts = [text for holder in holders for text in policies_of(holder)]
         return PrincipalGrants(tuple(texts), self.boundary(user.account, owner.permissions_boundary_arn))
+
+    def boundary_arn(self, account: str, *, role: str, user: str) -> str:
+        """Return the ARN of the permissions boundary of a role or, if there is no such role, of a user."""
+        found_role, found_user = self.role_named(account, role), self.user_named(account, user)
+        if found_role is not None:
+            boundary = self.grants_of_role(found_role).boundary
+        else:
+            boundary = None if found_user is None else self.grants_of_user(found_user).boundary
+        return "" if boundary is None else boundary.name
+
+    def arn_named(self, account: str, kind: str, name: str) -> str:
+        """Return the ARN of an entity such as a `role`, `group` or `instance-profile`; "" if it does not exist."""
+        if kind in {"role", "user"}:
+            principal = self.role_named(account, name) if kind == "role" else self.user_named(account, name)
+            return "" if principal is None else principal.arn
+        backend = self.backend(account)
+        names_and_arns: Iterable[tuple[str, str]] = [(group.name, group.arn) for group in backend.groups.values()]
+        if kind == "instance-profile":
+            names_and_arns = [(profile.name, profile.arn) for profile in backend.instance_profiles.values()]
+        elif kind == "server-certificate":
+            names_and_arns = [(certificate.cert_name, certificate.arn) for certificate in backend.certificates.values()]
+        return next((arn for other, arn in names_and_arns if other == name), "")
 
     def grants_of_role(self, role: Role) -> PrincipalGrants:
         """Return the current identity policies and boundary of a role, which also apply to existing sessions."""

@@ -10,11 +10,15 @@ from collections.abc import Mapping
 
 from dsops.arn import parse_arn
 from dsops.policy import lower_case
-from dsops.sandbox.authorization.authorizer import NO_ROLE, AuthorizationQuestion
+from dsops.request.context import request_tags, tag_keys
+from dsops.request.question import AuthorizationQuestion, Context
+from dsops.request.stored_policies import StoredPolicy
+from dsops.request.wire.errors import access_denied, validation
+from dsops.request.wire.responses import Value
+from dsops.sandbox.authorization.authorizer import NO_ROLE
 from dsops.sandbox.authorization.caller import overlay
-from dsops.sandbox.authorization.context import Context, request_tags, source_ip, tag_keys
+from dsops.sandbox.authorization.context import source_ip
 from dsops.sandbox.authorization.request import AuthenticatedRequest
-from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.state.sessions import Issued, Session
 from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
@@ -22,8 +26,6 @@ from dsops.sandbox.sts.mfa import check_mfa
 from dsops.sandbox.sts.provided_contexts import ProvidedContexts, read_contexts
 from dsops.sandbox.sts.sealed_tokens import Seal
 from dsops.sandbox.sts.session_policy import PassedTags, packed_size, read_policies, read_tags
-from dsops.sandbox.wire.errors import access_denied, validation
-from dsops.sandbox.wire.responses import Value
 
 
 class AssumeRole:

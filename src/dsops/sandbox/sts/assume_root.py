@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.arn import is_account_id, parse_arn
-from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
+from dsops.request.question import AuthorizationQuestion
+from dsops.request.wire.errors import validation
+from dsops.request.wire.responses import Value
 from dsops.sandbox.authorization.context import source_ip
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.organizations import IAM, Organizations, RootFeature
 from dsops.sandbox.state.sessions import PolicyLayer, Session
 from dsops.sandbox.sts.issuing import Issuing, credentials, refuse_global_endpoint, token_size
-from dsops.sandbox.wire.errors import validation
-from dsops.sandbox.wire.responses import Value
 
 _LONGEST = 900
 _TASKS: Mapping[str, RootFeature] = {

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dsops.request.wire.errors import refusal, validation
+from dsops.request.wire.responses import Value
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.sessions import PolicyLayer, Session
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials
 from dsops.sandbox.sts.sealed_tokens import Seal
 from dsops.sandbox.sts.session_policy import check_token_size
-from dsops.sandbox.wire.errors import refusal, validation
-from dsops.sandbox.wire.responses import Value
 
 DURATIONS = range(300, 43_201)
 """Allowed durations of a delegated session in seconds (IAM API Reference, CreateDelegationRequest)."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple, NoReturn
 
-from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, Authorizer
+from dsops.request.question import AuthorizationQuestion
+from dsops.request.wire.errors import access_denied, refusal
+from dsops.request.wire.responses import Moment, Value
+from dsops.sandbox.authorization.authorizer import Authorizer
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.sessions import MAX_TOKEN, Issued, Session, SessionTable
 from dsops.sandbox.state.world import World
-from dsops.sandbox.wire.errors import access_denied, refusal
-from dsops.sandbox.wire.responses import Moment, Value
 
 HOUR = 3600
 GLOBAL_HOST = "sts.amazonaws.com"

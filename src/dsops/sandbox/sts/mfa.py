@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dsops.request.wire.errors import access_denied
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts import totp
-from dsops.sandbox.wire.errors import access_denied
 
 
 def check_mfa(world: World, turn: AuthenticatedRequest) -> float | None:

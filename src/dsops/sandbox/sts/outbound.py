@@ -14,14 +14,13 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
-from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
-from dsops.sandbox.authorization.context import Context, request_tags
+from dsops.request.context import iso_time, request_tags
+from dsops.request.question import AuthorizationQuestion, Context
+from dsops.request.wire.errors import access_denied, refusal, validation
+from dsops.request.wire.responses import Moment, Value
 from dsops.sandbox.authorization.request import AuthenticatedRequest
-from dsops.sandbox.clock import iso_time
 from dsops.sandbox.sts.issuing import Issuing, refuse_global_endpoint
 from dsops.sandbox.sts.session_policy import read_tags
-from dsops.sandbox.wire.errors import access_denied, refusal, validation
-from dsops.sandbox.wire.responses import Moment, Value
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dsops.sandbox.authorization.authorizer import AuthorizationQuestion
-from dsops.sandbox.authorization.context import request_tags, source_ip
+from dsops.request.context import request_tags
+from dsops.request.question import AuthorizationQuestion
+from dsops.request.wire.errors import access_denied
+from dsops.request.wire.responses import Value
+from dsops.sandbox.authorization.context import source_ip
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.sessions import Session
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
 from dsops.sandbox.sts.mfa import check_mfa
 from dsops.sandbox.sts.session_policy import packed_size, read_policies, read_tags
-from dsops.sandbox.wire.errors import access_denied
-from dsops.sandbox.wire.responses import Value
 
 
 def get_session_token(issuing: Issuing, turn: AuthenticatedRequest) -> dict[str, Value]:

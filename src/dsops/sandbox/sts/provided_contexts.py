@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from dsops.arn import parse_arn
+from dsops.request.wire.errors import refusal
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.sts.sealed_tokens import Seal
-from dsops.sandbox.wire.errors import refusal
 
 IDENTITY_CENTER = "arn:aws:iam::aws:contextProvider/IdentityCenter"
 

@@ -6,11 +6,11 @@ so in the sandbox the call requires no permission and no policy can deny it.
 
 from __future__ import annotations
 
+from dsops.request.wire.errors import access_denied, refusal, validation
+from dsops.request.wire.responses import Value
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.sts.issuing import Issuing, credentials, refuse_global_endpoint, token_size
 from dsops.sandbox.sts.session_policy import check_token_size, read_policies
-from dsops.sandbox.wire.errors import access_denied, refusal, validation
-from dsops.sandbox.wire.responses import Value
 
 _MOST_SCOPES = 3
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from dsops.sandbox.state.world import Role, Tags
+from dsops.request.question import Tags
+from dsops.sandbox.state.world import Role
 
 CLUSTER: Final = "sandbox"
 """The name of the cluster to which all tasks and pods belong."""

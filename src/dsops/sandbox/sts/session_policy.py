@@ -9,10 +9,11 @@ from dsops.arn import parse_arn
 from dsops.document import parse_json
 from dsops.errors import SandboxRefusal
 from dsops.policy import check_policy, lower_case
+from dsops.request.question import Tags
+from dsops.request.wire.errors import invalid_parameter, malformed_policy, refusal, validation
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.sessions import MAX_TOKEN, PolicyLayer, Session, session_token_size
-from dsops.sandbox.state.world import Tags, World
-from dsops.sandbox.wire.errors import invalid_parameter, malformed_policy, refusal, validation
+from dsops.sandbox.state.world import World
 
 _MAX_MANAGED = 10
 _POLICY_CHARACTERS = 2048

@@ -9,12 +9,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from dsops.policy import Principal
-from dsops.sandbox.authorization.authorizer import AuthorizationQuestion, Authorizer, denied
+from dsops.request.question import AuthorizationQuestion
+from dsops.request.stored_policies import StoredPolicy
+from dsops.request.wire.errors import refusal, validation
+from dsops.request.wire.responses import Value
+from dsops.sandbox.authorization.authorizer import Authorizer, denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.messages import Messages
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state import identifiers
-from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.state.sessions import Issued, SessionTable
 from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.sts.assume_role import AssumeRole, assume_context, role_answer, role_session
@@ -26,8 +29,6 @@ from dsops.sandbox.sts.own_sessions import get_federation_token, get_session_tok
 from dsops.sandbox.sts.scoped_credentials import get_scoped_credentials
 from dsops.sandbox.sts.sealed_tokens import Seal
 from dsops.sandbox.sts.session_policy import read_tags
-from dsops.sandbox.wire.errors import refusal, validation
-from dsops.sandbox.wire.responses import Value
 
 
 class StsService:

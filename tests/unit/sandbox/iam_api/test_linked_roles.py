@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from dsops.sandbox.authorization.resources.linked_role_names import linked_roles
+from dsops.request.resources.linked_role_names import linked_roles
 from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.state.iam_backend import aws_policies
 from tests.sandboxes import ACCOUNT, OTHER, Lab, Person

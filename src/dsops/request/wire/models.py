@@ -1,0 +1,122 @@
+"""Load botocore's service models: operations, their shapes and their protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final, Literal
+
+from dsops.errors import nearest
+from dsops.request.wire.service_table import SERVED
+
+TOOLBOX: Final = "iam-toolbox"
+"""The IAM Toolbox, which moto lacks. The table of services therefore does not list it."""
+_SIGNED_ELSEWHERE: Final = {TOOLBOX: "iam"}
+
+OIDC: Final = "sso-oidc"
+PORTAL: Final = "sso"
+CENTER_SERVICES: Final = frozenset({OIDC, PORTAL})
+"""botocore's names for the two services of IAM Identity Center, which moto does not implement."""
+
+EVERY_SERVICE: Final = "all"
+"""The word that means all services, for use in place of a service name."""
+
+Protocol = Literal["query", "ec2", "json", "cbor", "rest-json", "rest-xml"]
+
+_WRITTEN_AS: Mapping[str, Protocol] = {
+    "query": "query",
+    "ec2": "ec2",
+    "json": "json",
+    "rest-json": "rest-json",
+    "rest-xml": "rest-xml",
+    "smithy-rpc-v2-cbor": "cbor",
+}
+
+
+def _gathered(name: str) -> dict[str, tuple[str, ...]]:
+    services_by_value: dict[str, tuple[str, ...]] = {}
+    for service, served in SERVED.items():
+        key = getattr(served, name)
+        if key:
+            services_by_value[key] = (*services_by_value.get(key, ()), service)
+    return services_by_value
+
+
+SIGNED_AS: Mapping[str, tuple[str, ...]] = _gathered("signing_name")
+"""Signing name -> the services whose requests are signed with it."""
+
+TARGETS: Mapping[str, tuple[str, ...]] = {
+    name: services for prefix, services in _gathered("target").items() for name in (prefix, prefix.rpartition(".")[2])
+}
+"""Prefix of X-Amz-Target -> the services that use this prefix.
+
+Each service is listed under botocore's prefix and under the text after that prefix's last dot. This text is the
+service's shape name in AWS's Smithy models, which the SDKs for Go, Rust, Kotlin and Swift send.
+"""
+
+VERSIONS: Mapping[str, tuple[str, ...]] = _gathered("version")
+"""Value of the query protocol's `Version` -> the services that use it."""
+
+
+@cache
+def _loader() -> Any:  # botocore ships no type hints, here and below
+    from botocore.loaders import Loader
+
+    # Load botocore's own data only: models in the user's home directory must not change what the sandbox checks.
+    return Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])
+
+
+@cache
+def service_model(service: str) -> Any:
+    """Return the model of a service that the sandbox serves."""
+    from botocore.model import ServiceModel
+
+    return ServiceModel(_loader().load_service_model(service, "service-2"), service)
+
+
+@cache
+def operation_names(service: str) -> frozenset[str]:
+    """Return the names of all operations in AWS's model; empty if the installed botocore lacks the model."""
+    from botocore.exceptions import UnknownServiceError
+
+    try:
+        return frozenset(service_model(service).operation_names)
+    except UnknownServiceError:
+        return frozenset()
+
+
+@cache
+def operation_model(service: str, operation: str) -> Any:
+    """Return the model of an operation in `operation_names`."""
+    return service_model(service).operation_model(operation)
+
+
+@cache
+def protocols(service: str) -> tuple[Protocol, ...]:
+    """Return the protocols of a service. moto is called with the first protocol, because moto lacks CBOR."""
+    metadata = service_model(service).metadata
+    spoken = [_WRITTEN_AS[name] for name in metadata.get("protocols", [metadata["protocol"]]) if name in _WRITTEN_AS]
+    return tuple(sorted(spoken, key=lambda protocol: protocol == "cbor"))
+
+
+def signing_name(service: str) -> str:
+    """Return the service's name in the credential scope of its signatures."""
+    return _SIGNED_ELSEWHERE.get(service) or SERVED[service].signing_name
+
+
+def event_source(service: str) -> str:
+    """Return the service's name in CloudTrail's eventSource.
+
+    This is the signing name, except for the IAM Toolbox: its requests are signed for iam, but its events have the
+    service's own name (observed on AWS).
+    """
+    return service if service == TOOLBOX else signing_name(service)
+
+
+def why_unknown(service: str, *more: str) -> str:
+    """Return why no service has this name, with a suggestion; "" if it is a service's name or one of `more`."""
+    names = {*SERVED, *more}
+    if service in names:
+        return ""
+    suggestion = nearest(service, sorted(names))
+    return f"the sandbox has no service `{service}`" + (f": did you mean `{suggestion}`?" if suggestion else "")
