@@ -43,7 +43,7 @@ class Forward(NamedTuple):
     body: bytes | None
     """The whole body; None to stream the client's body."""
     transform: Callable[[bytes], bytes] | None = None
-    """Applied to each piece of a streamed body; called with b"" at the end. May raise ValueError, which ends the request.
+    """Applied to each piece of a streamed body, and called with b"" at the end. A ValueError ends the request.
 
     The result has the same total length as the client's body.
     """
