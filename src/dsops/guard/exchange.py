@@ -47,11 +47,11 @@ class Forward(NamedTuple):
 
     The result has the same total length as the client's body.
     """
-    done: Callable[[Outcome], None] | None = None
+    done: Callable[[Forwarded], None] | None = None
     """Called once, when the response is complete or failed."""
 
 
-class Outcome(NamedTuple):
+class Forwarded(NamedTuple):
     """How a forwarded request ended."""
 
     status: int
