@@ -41,6 +41,11 @@ class Load(NamedTuple):
     per_second: float
     median_ms: float
     p99_ms: float
+    p99_before: int
+    """99th percentile of the answers to other clients between a request and its answer.
+
+    It does not depend on the machine's load. With a fair agent, it is about the number of clients.
+    """
     cpu_ms: float
     """Processor time of the agent for one answer."""
     megabytes: float
@@ -99,14 +104,15 @@ class Agent:
         """Let so many clients send requests, one after another each."""
         request = self.request(b"exec", b"plain", b"--", b"true")
         selector = selectors.DefaultSelector()
-        begun: dict[int, float] = {}
+        begun: dict[int, tuple[float, int]] = {}
         times: list[float] = []
+        answers_before: list[int] = []
 
         def send() -> None:
             begin = perf_counter()
             connection = self.connect()
             connection.sendall(request)
-            begun[connection.fileno()] = begin
+            begun[connection.fileno()] = begin, len(times)
             selector.register(connection, selectors.EVENT_READ, bytearray())
 
         begin, cpu_before = perf_counter(), cpu_seconds(self.pid)
@@ -121,16 +127,17 @@ class Agent:
                     continue  # the agent closes the connection after the answer
                 if client.RESULT not in kinds(key.data):
                     raise SystemExit(f"the agent did not answer: {bytes(key.data)!r}")
-                times.append(perf_counter() - begun.pop(connection.fileno()))
+                sent_at, answers = begun.pop(connection.fileno())
+                answers_before.append(len(times) - answers)
+                times.append(perf_counter() - sent_at)
                 selector.unregister(connection)
                 connection.close()
                 if perf_counter() - begin < seconds:
                     send()
         taken, cpu = perf_counter() - begin, cpu_seconds(self.pid) - cpu_before
-        times.sort()
-        p99 = times[len(times) * 99 // 100]
+        p99, p99_before = (sorted(values)[len(times) * 99 // 100] for values in (times, answers_before))
         per_second, cpu_ms = len(times) / taken, cpu / len(times) * 1000
-        return Load(per_second, median(times) * 1000, p99 * 1000, cpu_ms, state(self.pid)[0])
+        return Load(per_second, median(times) * 1000, p99 * 1000, int(p99_before), cpu_ms, state(self.pid)[0])
 
     def stop(self) -> None:
         """Stop the agent."""
@@ -182,6 +189,7 @@ def rows(now: tuple[dict[int, Load], float], before: Sequence[tuple[dict[int, Lo
         for title, texts in (
             ("answers a second", [f"{load.per_second:,.0f}" for load in loads]),
             ("median, 99th percentile", [f"{load.median_ms:.0f}, {load.p99_ms:.0f} ms" for load in loads]),
+            ("answers to other clients before an answer, 99th percentile", [f"{load.p99_before}" for load in loads]),
             ("agent's processor time for an answer", [f"{load.cpu_ms:.2f} ms" for load in loads]),
             ("memory", [f"{load.megabytes:.0f} MB" for load in loads]),
         ):

@@ -21,7 +21,12 @@ def shown_path(path: str, environ: "Mapping[str, str]", folder: str = "") -> str
     """Return the path as messages show it: `~/...` in the home folder, relative to `folder` if that is shorter."""
     home = home_folder(environ).rstrip(_SEPARATORS)
     shown = f"~{path[len(home) :]}" if home and path.startswith(home) and path[len(home) :][:1] in _ENDS else path
-    return min(os.path.relpath(path, folder), shown, key=len) if len(folder) > 1 else shown
+    if len(folder) <= 1:
+        return shown
+    inner = path[len(folder) + 1 :]
+    if path == f"{folder}/{inner}" and os.path.normpath(path) == path:
+        return min(inner, shown, key=len)
+    return min(os.path.relpath(path, folder), shown, key=len)
 
 
 def with_tilde(text: str, environ: "Mapping[str, str]") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -93,7 +94,8 @@ class ClientRun:
         self._shows_notes = shows_notes
         self._notes: list[str] = []
         """Notes of the configuration and the plan that the client has not got yet."""
-        pairs = [os.fsdecode(variable).partition("=") for variable in asked.environ]
+        encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+        pairs = [variable.decode(encoding, errors).partition("=") for variable in asked.environ]
         self.runtime = Runtime(
             environ={name: value for name, _, value in pairs},
             now=shared.now,

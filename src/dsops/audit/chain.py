@@ -62,7 +62,7 @@ def parse_head(data: bytes) -> Head | None:
 
 def is_hash(text: str) -> bool:
     """Whether the text is a SHA-256 hash in hexadecimal."""
-    return len(text) == len(START) and all(character in "0123456789abcdef" for character in text)
+    return len(text) == len(START) and not text.strip("0123456789abcdef")
 
 
 def link(body: bytes, number: int, previous: str) -> bytes:

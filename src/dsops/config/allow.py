@@ -254,7 +254,8 @@ def _quote(text: str) -> bytes:
     """Escape the text so that it becomes one word on one line."""
     data = os.fsencode(text)
     for plain, escaped in _ESCAPES:
-        data = data.replace(plain, escaped)
+        if plain in data:
+            data = data.replace(plain, escaped)
     return data
 
 

@@ -114,11 +114,14 @@ class ConfigReader:
             self._problems.add(where, "", "the file is empty", "`dsops init` writes an example")
         for file, source in ((path, main), (local_path(path), local)):
             if source is not None:
-                self._add(file, source, (os.path.realpath(file),))
+                self._add(file, source, ())
 
     def _add(self, path: str, source: ConfigSource, chain: tuple[str, ...]) -> None:
-        """Add the files that a file includes, then the file itself."""
-        for include in self._includes_of(source):
+        """Add the files that a file includes, then the file itself. `chain` has the files that include this one."""
+        includes = self._includes_of(source)
+        if includes:
+            chain = (*chain, os.path.realpath(path))
+        for include in includes:
             where = Where(source.shown, include.line)
             include_path = os.path.join(os.path.dirname(path), include.text)
             real = os.path.realpath(include_path)
@@ -142,7 +145,7 @@ class ConfigReader:
                 self._followed += 1
                 included = self._source(include_path)
                 if included is not None:
-                    self._add(include_path, included, (*chain, real))
+                    self._add(include_path, included, chain)
         self.sources.append(source)
 
     def _includes_of(self, source: ConfigSource) -> list[Scalar]:
@@ -154,11 +157,11 @@ class ConfigReader:
 
     def _source(self, path: str, *, is_main: bool = False) -> ConfigSource | None:
         """Parse a file; return None if it is empty or can't be parsed. Parse errors become problems."""
-        real = os.path.realpath(path)
+        written_path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        real = os.path.realpath(written_path) if os.path.islink(written_path) else written_path
         if real in self._read:
             return self._read[real]
         shown_path = self._shown_path(path)
-        written_path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
         file = SourceFile(real, "", shown_path, written_path)
         if real in self._drafts:
             data = self._drafts[real]

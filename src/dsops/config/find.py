@@ -18,13 +18,13 @@ def find(folder: str, environ: Mapping[str, str]) -> str:
     belong to other users. Raises ConfigNotFound.
     """
     here = start = os.path.realpath(folder)
-    home = home_folder(environ)
-    home = os.path.realpath(home) if home else ""
-    misnamed = ""
+    home = misnamed = ""
     while True:
         path = os.path.join(here, NAME)
         if os.path.lexists(path) and not os.path.isdir(path):
             return path
+        if not home and (home := home_folder(environ)):
+            home = os.path.realpath(home)
         if not misnamed and os.path.isfile(other := os.path.join(here, "dsops.yml")):
             misnamed = other
         parent = os.path.dirname(here)

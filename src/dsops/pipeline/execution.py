@@ -10,7 +10,7 @@ from dsops.cache import CredentialCache
 from dsops.credentials import Credentials
 from dsops.environment import ChildIdentity, child_environment, encode
 from dsops.errors import SecretNotFound, ServiceError, ValueUnusable
-from dsops.pipeline.journal import write_journal, write_quietly
+from dsops.pipeline.journal import LazyJournal, write_journal, write_quietly
 from dsops.pipeline.plans import add_place
 from dsops.plan import Plan, ambient_fingerprint
 from dsops.resolve import Resolver, issue_credentials, resolve
@@ -111,10 +111,23 @@ def carry_out(work: tasks.Work[tasks.T], runtime: Runtime) -> tasks.T:
 def _run_here(work: tasks.Work[tasks.T], runtime: Runtime, driver: tasks.Driver | None = None) -> tasks.T:
     """Run the work; if it fails, write the acts recorded until then to the audit trail."""
     try:
-        return tasks.run(work, driver or LazyDriver(runtime.environ))
+        return tasks.run(_with_journal(work, runtime), driver or LazyDriver(runtime.environ))
     except BaseException:
         write_quietly(runtime)
         raise
+
+
+async def _with_journal(work: tasks.Work[tasks.T], runtime: Runtime) -> tasks.T:
+    """Run the work. Import the audit trail while the first requests wait for their answers."""
+    if isinstance(runtime.journal, LazyJournal):
+        journal = runtime.journal
+
+        async def load() -> None:
+            await tasks.pause(0)
+            journal.load()
+
+        _loading = await tasks.spawn(load())
+    return await work
 
 
 def only_value(secrets: Mapping[str, Secret], plan: Plan) -> Secret:

@@ -66,6 +66,11 @@ class LazyJournal:
         known = self._facts.get(SANDBOX)
         return None if known is None else known is True
 
+    def load(self) -> None:
+        """Import the audit trail."""
+        if self._journal is None:
+            self._journal = self._make()
+
     def add(self, act: Act) -> None:
         """Buffers one act."""
         if self._journal is None:

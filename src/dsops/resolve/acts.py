@@ -73,6 +73,7 @@ def reads(
     runtime: Runtime,
     *,
     is_cached: bool = False,
+    is_of_sandbox: bool | None = None,
 ) -> Iterable[Act]:
     """Yield one record for each secret that was read, even if several variables use the secret."""
     secrets: dict[tuple[str, str], list[SecretReference]] = {}
@@ -113,6 +114,7 @@ def reads(
             request_id=metadata.request_id,
             error=error,
             facts=facts,
+            is_of_sandbox=is_of_sandbox,
         )
 
 

@@ -258,10 +258,17 @@ class Resolver:
         if journal is not None:
             is_of_sandbox = acts.is_of_sandbox(step, self._runtime, self._client.sandboxes)
             read = acts.reads(
-                self._plan, step, outcomes, metadata_by_reference, reader, self._runtime, is_cached=is_cached
+                self._plan,
+                step,
+                outcomes,
+                metadata_by_reference,
+                reader,
+                self._runtime,
+                is_cached=is_cached,
+                is_of_sandbox=is_of_sandbox,
             )
             for act in read:
-                journal.add(act._replace(is_of_sandbox=is_of_sandbox))
+                journal.add(act)
 
 
 def _name_reads(outcomes: _Outcomes, sessions: PlanSessions, step: Step, credentials: Credentials | None) -> None:

@@ -75,9 +75,7 @@ async def batch_get_secret_value(
         content = await call_json(client, call, "secretsmanager", parameters)
         for entry in _entries(endpoint, call.action, content, "SecretValues"):
             secret_value = _secret_value(endpoint, call.action, entry, content.request_id)
-            values.update(
-                {requested_id: secret_value for requested_id in waiting if _is_id_of(requested_id, secret_value)}
-            )
+            values.update({secret_id: secret_value for secret_id in _ids_of(secret_value) if secret_id in waiting})
         for entry in _entries(endpoint, call.action, content, "Errors"):
             secret_id = text_in(entry, "SecretId")
             if secret_id in waiting:
@@ -142,9 +140,9 @@ def _binary_secret(endpoint: Endpoint, action: str, encoded: str) -> Secret:
         raise lacks(endpoint, action, "SecretBinary that is base64") from None
 
 
-def _is_id_of(secret_id: str, found: SecretValue) -> bool:
-    """Whether the id is the secret's name, its ARN, or its ARN without the random suffix."""
-    return secret_id in (found.name, found.arn, found.arn[:-_SUFFIX_LENGTH])
+def _ids_of(found: SecretValue) -> tuple[str, str, str]:
+    """Return the ids that name the secret in a request: its name, its ARN, and its ARN without the random suffix."""
+    return found.name, found.arn, found.arn[:-_SUFFIX_LENGTH]
 
 
 def _entry_error(
