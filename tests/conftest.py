@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import sys
@@ -18,6 +19,7 @@ from tests import groups
 from tests.children import restore_defaults_in_children
 from tests.fakes import FixedClock, Reports, make_runtime
 from tests.installed import OUTSIDE
+from tests.precompiled import precompile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -95,10 +97,29 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Compile the test files once, not in each worker."""
+    precompile(config, os.cpu_count() or 1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Exempt modules and test items from garbage collection, which otherwise takes a sixth of the CPU time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+        gc.set_threshold(50_000, 10, 10)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of foreign programs before `-m` selects."""
+    """Mark the tests of foreign programs before `-m` selects, and run the longest files first."""
     groups.sort_into_groups(items)
+    groups.move_long_files_first(items)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from dsops.testing.local_aws import LocalAws
+from tests.own_agent import ask_agent
 from tests.permission import allow_found
 
 BIN = Path(sys.executable).parent
@@ -57,5 +58,5 @@ class Desk:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.dsops("agent", "stop")
+        ask_agent(self.environ, "stop")
         shutil.rmtree(self.environ["XDG_RUNTIME_DIR"])

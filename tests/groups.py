@@ -20,6 +20,11 @@ MARKS = ("clients", "nightly")
 FOLDER = Path(__file__).parent / "clients"
 """The folder whose tests are all in the group `clients`."""
 
+LONG_FILES = frozenset(
+    FOLDER.parent / "unit" / name for name in ("test_growth.py", "test_no_leaks.py", "testing/test_plugin.py")
+)
+"""Files with a long runtime near the end of the order."""
+
 FOREIGN = frozenset({
     "cc", "chromium", "chromium-browser", "dash", "fish", "gcc", "gnome-keyring-daemon", "go", "groff", "java", "javac",
     "ksh", "mvn", "node", "npm", "promtool", "pwsh", "rsyslogd", "rustc", "terraform", "tmux", "tofu", "zsh",
@@ -42,6 +47,11 @@ def examples(nightly: int) -> int:
 def marks_of_rest(number: int, part: int) -> list[pytest.MarkDecorator]:
     """The marks of a case in a long list, of which `make test` runs one in `part`, and `make nightly` the rest."""
     return [pytest.mark.nightly] if number % part else []
+
+
+def move_long_files_first(items: list[pytest.Item]) -> None:
+    """Move the tests of the longest files to the front, so that no worker begins one when the others are done."""
+    items.sort(key=lambda item: item.path not in LONG_FILES)
 
 
 class ForeignProgramError(Exception):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.children import Child
+from tests.own_agent import ask_agent
 from tests.permission import allow_found
 from tests.stubs.aws import STS_NAMESPACE, assume_role_answer, json_answer, json_error, parameters_of, sts_error
 from tests.stubs.server import Answer, Seen, StubServer
@@ -56,10 +57,9 @@ envs:
     PRESENT: {from: {store: secrets, key: prod/token}}
 """
 
+LAUNCHER = os.environ.get("DSOPS_TESTS_LAUNCHER")
 PROGRAM = (
-    [os.environ["DSOPS_TESTS_LAUNCHER"]]
-    if "DSOPS_TESTS_LAUNCHER" in os.environ
-    else [sys.executable, "-c", "import sys; from dsops.__main__ import main; sys.exit(main())"]
+    [LAUNCHER] if LAUNCHER else [sys.executable, "-c", "import sys; from dsops.__main__ import main; sys.exit(main())"]
 )
 """How tests start the program: as this checkout's Python, or by the native launcher (tests/launcher)."""
 
@@ -190,8 +190,14 @@ class Agent(Dsops):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.run("agent", "stop")
+        self.ask("stop")
         shutil.rmtree(self.sockets)
+
+    def ask(self, word: str) -> bytes:
+        """What `dsops agent WORD` prints, for the words `stop` and `metrics`; nothing without an agent."""
+        if LAUNCHER:
+            return self.run("agent", word).stdout
+        return b"".join(ask_agent(self.environ, word))
 
     def status(self) -> dict[str, Any]:
         """The JSON of `dsops agent status`."""

@@ -261,7 +261,7 @@ def _facts(record: dict[str, Any]) -> dict[str, Any]:
 
 def results(dsops: Agent) -> dict[str, int]:
     """How often the agent has answered a request to run `exec`, by result."""
-    text = dsops.run("agent", "metrics").stdout.decode()
+    text = dsops.ask("metrics").decode()
     return {result: int(count) for result, count in re.findall(r'requests_total\{.*"exec".*"(\w+)"\} (\d+)', text)}
 
 

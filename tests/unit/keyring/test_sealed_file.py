@@ -6,12 +6,14 @@ import os
 import stat
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from dsops.errors import DsopsError, ExtraMissing, KeyringFailed, KeyringLocked, KeyringUnavailable
 from dsops.extras import install_command
+from dsops.keyring import sealed_file
 from dsops.keyring.items import Keyring
 from dsops.keyring.private_file import locked
 from dsops.secret import Secret
@@ -20,6 +22,8 @@ from tests.pipeline import words
 
 SERVICE, SEED = "dsops test", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 PASSPHRASE, WRONG = "correct horse battery", "wrong horse battery"
+PLACE = ".local/share/dsops/keyring.sealed"
+DERIVED = sealed_file._derived
 
 
 def keyring(home: Path, *answers: str) -> Keyring:
@@ -27,11 +31,33 @@ def keyring(home: Path, *answers: str) -> Keyring:
     return Keyring({"HOME": str(home)}, "/", Person(*answers), {}, ("file",))
 
 
-@pytest.fixture
-def path(home: Path) -> Path:
-    """Return the path of a file with one secret."""
+@cache
+def derived(passphrase: bytes, salt: bytes, log_n: int) -> sealed_file._FileKey:
+    """The key of a file, derived once: scrypt takes 0.4 s of CPU time for the same arguments."""
+    return DERIVED(Secret.from_bytes(passphrase), salt, log_n)
+
+
+@pytest.fixture(autouse=True)
+def _derive_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealed_file, "_derived", lambda secret, *rest: derived(secret.reveal_bytes(), *rest))
+
+
+@pytest.fixture(scope="module")
+def with_one_secret(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The bytes of a file with one secret."""
+    home = tmp_path_factory.mktemp("home")
     keyring(home, PASSPHRASE, PASSPHRASE).put(SERVICE, "ada", Secret(SEED))
-    return home / ".local/share/dsops/keyring.sealed"
+    return (home / PLACE).read_bytes()
+
+
+@pytest.fixture
+def path(home: Path, with_one_secret: bytes) -> Path:
+    """Return the path of a file with one secret."""
+    path = home / PLACE
+    path.parent.mkdir(mode=0o700, parents=True)
+    path.touch(mode=0o600)
+    path.write_bytes(with_one_secret)
+    return path
 
 
 def failure(keyring: Keyring) -> DsopsError:
@@ -112,7 +138,7 @@ def test_a_new_passphrase_is_typed_twice(home: Path, answers: tuple[str, ...], t
     with pytest.raises(KeyringUnavailable) as caught:
         keyring(home, *answers).put(SERVICE, "ada", Secret(SEED))
     assert told in words(caught.value)
-    assert not (home / ".local/share/dsops/keyring.sealed").exists()
+    assert not (home / PLACE).exists()
 
 
 def test_a_mistyped_new_passphrase_can_be_corrected(home: Path) -> None:
