@@ -78,9 +78,9 @@ def called(node: ast.Call) -> str:
 
 def error_names() -> set[str]:
     """The names of dsops' exception classes."""
-    tree = ast.parse((ROOT / "src/dsops/errors.py").read_text(encoding="utf-8"))
+    files = sorted((ROOT / "src/dsops/errors").glob("*.py"))  # base.py first: it defines DsopsError
     names = {"DsopsError"}
-    for node in tree.body:
+    for node in [node for file in files for node in ast.parse(file.read_text(encoding="utf-8")).body]:
         if isinstance(node, ast.ClassDef) and names & {ast.unparse(base) for base in node.bases}:
             names.add(node.name)
     return names

@@ -32,8 +32,9 @@ def silent(seconds: float) -> bytes:
 
 
 def _value(error: DsopsError) -> Mapping[str, object]:
+    name = type(error).__name__
     return {
-        "kind": type(error).__name__ if type(error).__module__ == errors.__name__ else "DsopsError",
+        "kind": name if getattr(errors, name, None) is type(error) else "DsopsError",
         "message": error.message,
         "why": error.why,
         "hint": error.hint,
