@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dsops.aws.http.client import make_client
+from dsops.aws.http.call import make_client
 from dsops.cache import CredentialCache
 from dsops.errors import DsopsError, Failures
 from dsops.plan import Plan

@@ -187,7 +187,7 @@ def test_a_plan_of_it_can_not_be_carried_out_whichever_command_made_it(dsops: Ds
     assert not config.is_allowed
     plan = Plan("plain", (), {}, {}, 0, (), unallowed=config.files[0].shown)
     runtime = make_runtime({})
-    from dsops.aws.http.client import make_client
+    from dsops.aws.http.call import make_client
     from dsops.cache import CredentialCache
 
     with pytest.raises(NotAllowed):

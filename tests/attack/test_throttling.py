@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsops.aws.http.client import Call, Client, call_query, make_client
+from dsops.aws.http.call import Call, Client, make_client
+from dsops.aws.http.client import call_query
 from dsops.aws.http.rate_limiter import RateLimiter
 from dsops.aws.http.retries import ServiceLimits, limits_of
 from dsops.aws.http.wire import Response, WireRequest

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dsops.aws.apis.sts import assume_role
-from dsops.aws.http.client import make_client
+from dsops.aws.http.call import make_client
 from dsops.aws.http.transport import open_driver
 from dsops.credentials import Credentials
 from dsops.endpoint import resolve_endpoint

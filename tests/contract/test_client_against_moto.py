@@ -31,7 +31,7 @@ from dsops.aws.apis.sts import (
     get_federation_token,
     get_session_token,
 )
-from dsops.aws.http.client import Client, make_client
+from dsops.aws.http.call import Client, make_client
 from dsops.aws.http.transport import open_driver
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint

@@ -59,7 +59,7 @@ def subject_of(
 
 def context_of(pipeline: Pipeline, step: Step) -> Context:
     """The context that a store receives."""
-    from dsops.aws.http.client import make_client
+    from dsops.aws.http.call import make_client
     from dsops.stores.interface import Context
 
     assert step.region

@@ -21,7 +21,7 @@ from dsops.agent.sandbox_watch import SandboxWatch
 from dsops.audit.settings import TrailLimits
 from dsops.audit.shared_writer import SharedWriter
 from dsops.audit.trail import Lose, Mark, WriteResult
-from dsops.aws.http.client import make_client
+from dsops.aws.http.call import make_client
 from dsops.aws.identity.ambient_files import config_file, credentials_file
 from dsops.cache import CredentialCache
 from dsops.config import HOOKED, RUNNING

@@ -20,7 +20,8 @@ from dsops.aws.apis.sso_oidc import (
     token_of_code,
     token_of_device,
 )
-from dsops.aws.http.client import Client, quote
+from dsops.aws.http.call import Client
+from dsops.aws.http.client import quote
 from dsops.aws.identity.sso_cache import ClientRegistration as Registration
 from dsops.aws.identity.sso_cache import Token, cache_folder, hashed, read_client, write_client
 from dsops.aws.identity.sso_session import SsoSession

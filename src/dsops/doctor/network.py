@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from dsops.aws.http.client import Client
+from dsops.aws.http.call import Client
 from dsops.aws.http.clock import ServerProbe, glance_at
 from dsops.aws.http.network import TRUST_VARIABLES, is_excepted, proxy_for, system_trust, trust_from
 from dsops.doctor.check import Check, failed

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from dsops.aws.apis.sts import CallerIdentity, get_caller_identity
-from dsops.aws.http.client import Client, make_client
+from dsops.aws.http.call import Client, make_client
 from dsops.aws.http.clock import ServerProbe
 from dsops.aws.identity.ambient import passed_over
 from dsops.cache import CredentialCache

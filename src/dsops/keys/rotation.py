@@ -26,7 +26,7 @@ from dsops.aws.apis.access_keys import (
 )
 from dsops.aws.apis.iam import Iam
 from dsops.aws.apis.sts import get_caller_identity
-from dsops.aws.http.client import make_client
+from dsops.aws.http.call import make_client
 from dsops.credentials import Credentials
 from dsops.errors import AccessDenied, CredentialsInvalid, DsopsError, EntityNotFound, KeyRotationStopped, ServiceError
 from dsops.keyring import index

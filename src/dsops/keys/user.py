@@ -8,7 +8,7 @@ from dsops.arn import Arn, parse_arn, partition_named, partition_of_region
 from dsops.aws.apis.access_keys import delete_access_key, list_access_keys
 from dsops.aws.apis.iam import Iam
 from dsops.aws.apis.sts import get_caller_identity, get_session_token
-from dsops.aws.http.client import make_client
+from dsops.aws.http.call import make_client
 from dsops.cache import Memory
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint

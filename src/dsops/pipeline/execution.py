@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from dsops import tasks
-from dsops.aws.http.client import Client, make_client
+from dsops.aws.http.call import Client, make_client
 from dsops.cache import CredentialCache
 from dsops.credentials import Credentials
 from dsops.environment import ChildIdentity, child_environment, encode

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from dsops.aws.http.client import Client
+from dsops.aws.http.call import Client
 from dsops.cache import HAND_ON, CredentialCache, LifetimeNeed
 from dsops.config.allow import not_allowed
 from dsops.credentials import Credentials

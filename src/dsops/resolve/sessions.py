@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from dsops.aws.http.client import Client
+from dsops.aws.http.call import Client
 from dsops.aws.identity.ambient import ambient_from_environment, load_ambient
 from dsops.cache import SIGN, CredentialCache, LifetimeNeed, Obtained
 from dsops.credentials import Credentials

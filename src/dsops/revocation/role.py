@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dsops.arn import Arn, is_session_of, parse_arn, partition_named
 from dsops.aws.apis.iam import Iam, get_role_policy, put_role_policy
 from dsops.aws.apis.sts import get_caller_identity
-from dsops.aws.http.client import Client
+from dsops.aws.http.call import Client
 from dsops.aws.http.clock import time_at
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint

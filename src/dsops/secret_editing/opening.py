@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.arn import parse_arn
-from dsops.aws.http.client import make_client
+from dsops.aws.http.call import make_client
 from dsops.cache import CredentialCache
 from dsops.credentials import Credentials
 from dsops.plan import Plan

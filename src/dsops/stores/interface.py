@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from dsops.aws.http.client import Client
+from dsops.aws.http.call import Client
 from dsops.cache import Memory
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from dsops.aws.apis.sso import PortalClient, logout
-from dsops.aws.http.client import Client, make_client
+from dsops.aws.http.call import Client, make_client
 from dsops.aws.identity.sso_cache import read_token, remove_file, token_path
 from dsops.aws.identity.sso_session import SsoSession
 from dsops.aws.sso_accounts import Assignments, list_assignments

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from dsops.aws.apis import sts
-from dsops.aws.http.client import Client, make_client
+from dsops.aws.http.call import Client, make_client
 from dsops.aws.http.transport import open_driver
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint

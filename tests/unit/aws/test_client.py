@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from dsops.aws.apis.sts import get_caller_identity
-from dsops.aws.http.client import Call, Client, _note_who_answered, call_json, call_query, preconnect, quote
+from dsops.aws.http.call import Call, Client
+from dsops.aws.http.client import _note_who_answered, call_json, call_query, preconnect, quote
 from dsops.aws.http.wire import Response
 from dsops.credentials import Credentials
 from dsops.endpoint import resolve_endpoint

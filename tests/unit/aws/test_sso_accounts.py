@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from dsops.aws.apis.sso import PortalClient
-from dsops.aws.http.client import make_client
+from dsops.aws.http.call import make_client
 from dsops.aws.http.wire import Response, WireRequest
 from dsops.aws.sso_accounts import Assignments, list_assignments
 from dsops.endpoint import resolve_endpoint

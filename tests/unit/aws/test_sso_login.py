@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from dsops.aws.apis.sso_oidc import DeviceAuthorization
-from dsops.aws.http.client import make_client
+from dsops.aws.http.call import make_client
 from dsops.aws.http.wire import Response, WireRequest
 from dsops.aws.identity.sso_cache import Token
 from dsops.aws.identity.sso_session import SsoSession

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.aws.http.client import make_client
+from dsops.aws.http.call import make_client
 from dsops.aws.identity.sso_session import SsoSession
 from dsops.aws.sso_login import LoginService
 from dsops.cli.login.sso_login import by_browser_or_device

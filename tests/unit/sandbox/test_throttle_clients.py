@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from dsops.aws.apis.sts import get_caller_identity
-from dsops.aws.http.client import make_client
+from dsops.aws.http.call import make_client
 from dsops.aws.http.transport import open_driver
 from dsops.credentials import Credentials
 from dsops.endpoint import resolve_endpoint

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from dsops.aws.apis.iam import Iam
 from dsops.aws.http.answer import lacks
-from dsops.aws.http.client import Call, call_query
+from dsops.aws.http.call import Call
+from dsops.aws.http.client import call_query
 from dsops.credentials import Credentials
 from dsops.errors import AwsAnswer, DsopsError, EntityNotFound, KeyRotationStopped
 from dsops.secret import Secret

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from dsops.aws.http.answer import Content, aws_answer, lacks, object_in, objects_in, text_in
-from dsops.aws.http.client import Call, Client, Refusal, call_json
+from dsops.aws.http.call import Call, Client, Refusal
+from dsops.aws.http.client import call_json
 from dsops.aws.http.refusal import concerns_credentials, is_denied
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from dsops.aws.http.answer import lacks, object_in, objects_in, text_in
-from dsops.aws.http.client import Call, Client, call_rest, quote
+from dsops.aws.http.call import Call, Client
+from dsops.aws.http.client import call_rest, quote
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AwsAnswer, DsopsError, EntityNotFound

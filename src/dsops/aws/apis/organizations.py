@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dsops.aws.http.answer import lacks, text_in
-from dsops.aws.http.client import Call, Client, call_json
+from dsops.aws.http.call import Call, Client
+from dsops.aws.http.client import call_json
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AwsAnswer, DsopsError, EntityNotFound

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.aws.http.answer import Content, lacks, text_in
-from dsops.aws.http.client import Call, Client, Refusal, call_json
+from dsops.aws.http.call import Call, Client, Refusal
+from dsops.aws.http.client import call_json
 from dsops.aws.http.refusal import concerns_credentials, is_denied, permission_hint
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from dsops.aws.http.answer import lacks, text_in
-from dsops.aws.http.client import Call, Client, call_json
+from dsops.aws.http.call import Call, Client
+from dsops.aws.http.client import call_json
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AwsAnswer, DsopsError, EntityNotFound

@@ -6,7 +6,8 @@ from binascii import b2a_base64
 from collections.abc import Mapping
 
 from dsops.aws.http.answer import Content, lacks, text_in
-from dsops.aws.http.client import Call, Client, Refusal, call_json
+from dsops.aws.http.call import Call, Client, Refusal
+from dsops.aws.http.client import call_json
 from dsops.aws.http.refusal import concerns_credentials, is_denied, permission_hint
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dsops.aws.http.answer import aws_answer, lacks, text_in
-from dsops.aws.http.client import Call, Client, call_json
+from dsops.aws.http.call import Call, Client
+from dsops.aws.http.client import call_json
 from dsops.aws.http.refusal import as_error, concerns_credentials, is_denied, permission_hint
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint

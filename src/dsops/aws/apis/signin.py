@@ -10,7 +10,8 @@ import json
 
 from dsops.arn import Partition
 from dsops.aws.http.answer import parse_json
-from dsops.aws.http.client import Client, quote
+from dsops.aws.http.call import Client
+from dsops.aws.http.client import quote
 from dsops.aws.http.network import proxy_for, trust_from
 from dsops.aws.http.wire import Response, WireRequest
 from dsops.credentials import Credentials

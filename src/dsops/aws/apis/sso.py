@@ -9,7 +9,8 @@ import re
 from datetime import UTC, datetime
 
 from dsops.aws.http.answer import Content, lacks, objects_in, text_in
-from dsops.aws.http.client import Call, Client, call_rest, quote
+from dsops.aws.http.call import Call, Client
+from dsops.aws.http.client import call_rest, quote
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AwsAnswer, DsopsError, LoginRequired, NotAssigned, SsoRefused

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from dsops.aws.http.answer import lacks, text_in
-from dsops.aws.http.client import Call, Client, call_rest
+from dsops.aws.http.call import Call, Client
+from dsops.aws.http.client import call_rest
 from dsops.aws.identity.sso_cache import ClientRegistration as Registration
 from dsops.aws.identity.sso_cache import Token
 from dsops.aws.identity.sso_session import SsoSession

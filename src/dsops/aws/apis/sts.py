@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from dsops.aws.http.answer import Element, lacks, request_id_in, server_time
-from dsops.aws.http.client import Call, Client, Refusal, Reply, call_query
+from dsops.aws.http.call import Call, Client, Refusal, Reply
+from dsops.aws.http.client import call_query
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AwsAnswer, DsopsError

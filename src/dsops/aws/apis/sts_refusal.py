@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsops.aws.http.client import Refusal
+from dsops.aws.http.call import Refusal
 from dsops.aws.http.refusal import concerns_credentials, is_denied
 from dsops.errors import AssumeRoleDenied, AwsAnswer, DsopsError, MfaRefused, StsRefused
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from dsops.aws.http.answer import server_time
-from dsops.aws.http.client import Client
+from dsops.aws.http.call import Client
 from dsops.aws.http.network import proxy_for, trust_from
 from dsops.aws.http.wire import Response, WireRequest
 from dsops.endpoint import Endpoint, parse_address

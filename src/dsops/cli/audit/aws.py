@@ -9,7 +9,7 @@ from dsops.audit.cloudtrail.athena_query import AthenaQuery
 from dsops.audit.cloudtrail.statement import AskedQuestion, AthenaTarget
 from dsops.audit.report import Answer
 from dsops.aws.apis.athena import Athena, QueryState
-from dsops.aws.http.client import make_client
+from dsops.aws.http.call import make_client
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import note
 from dsops.cli.framework.process_runtime import DONE

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dsops.arn import Partition, partition_of_region
 from dsops.aws.apis.console_services import service_page
 from dsops.aws.apis.signin import LINK_SECONDS, console_page, federation_endpoint, signin_link
-from dsops.aws.http.client import make_client
+from dsops.aws.http.call import make_client
 from dsops.cli.framework.command import (
     CONFIG,
     NO_AGENT,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from dsops.agent.forget import forget_role
 from dsops.arn import Arn, parse_arn
-from dsops.aws.http.client import Client, make_client
+from dsops.aws.http.call import Client, make_client
 from dsops.cli.framework.command import CONFIG, NO_AGENT, PICK, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer, answer_json, answer_sentence, note
 from dsops.cli.framework.process_runtime import DONE

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 from dsops.aws.apis.sts import CallerIdentity, get_caller_identity
-from dsops.aws.http.client import make_client
+from dsops.aws.http.call import make_client
 from dsops.aws.identity.ambient import passed_over
 from dsops.cli.framework.command import CONFIG, NO_AGENT, PICK, REASON, SESSION_ENVIRONMENT, Arguments, Command, Operand
 from dsops.cli.framework.output import Json, answer, answer_json, note

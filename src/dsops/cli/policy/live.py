@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cache
 
 from dsops.aws.apis.sts import get_caller_identity
-from dsops.aws.http.client import make_client
+from dsops.aws.http.call import make_client
 from dsops.cli.framework.process_runtime import DONE
 from dsops.credentials import Credentials
 from dsops.endpoint import is_loopback, parse_address, resolve_endpoint

@@ -15,7 +15,7 @@ from dsops.aws.apis.iam import Iam
 from dsops.aws.apis.kms import Kms, get_key_policy
 from dsops.aws.apis.organizations import OrganizationsClient
 from dsops.aws.apis.secret_policy import SecretsManagerClient
-from dsops.aws.http.client import Client
+from dsops.aws.http.call import Client
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AccessDenied, DsopsError, EntityNotFound

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from dsops.aws.http.client import make_client
+from dsops.aws.http.call import make_client
 from dsops.aws.identity.ambient import ambient_from_environment, load_ambient
 from dsops.cache import CredentialCache
 from dsops.credentials import Credentials

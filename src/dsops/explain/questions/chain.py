@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from dsops.aws.apis.sts import CallerIdentity, get_caller_identity
-from dsops.aws.http.client import Client
+from dsops.aws.http.call import Client
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, is_aws_host, parse_address, resolve_endpoint
 from dsops.errors import DsopsError

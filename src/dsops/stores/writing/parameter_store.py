@@ -12,7 +12,7 @@ from datetime import datetime
 
 from dsops.aws.apis.parameter_versions import MOST_BYTES, ParameterCalls, ParameterVersion
 from dsops.aws.apis.ssm import get_parameters
-from dsops.aws.http.client import Client
+from dsops.aws.http.call import Client
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import SecretChanged, SecretNotFound, ServiceError, UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from dsops.aws.http.client import Client
+from dsops.aws.http.call import Client
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import (

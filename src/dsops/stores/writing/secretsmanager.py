@@ -14,7 +14,7 @@ from uuid import uuid4
 from dsops.arn import parse_arn
 from dsops.aws.apis.secret_versions import CURRENT, MOST_BYTES, PREVIOUS, DescribedSecret, SecretCalls, WrittenVersion
 from dsops.aws.apis.secretsmanager import get_secret_value
-from dsops.aws.http.client import Client
+from dsops.aws.http.call import Client
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import DsopsError, SecretChanged, SecretNotFound, SecretRefused, ServiceError, UsageError
