@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import dsops as library
-from dsops.cli.framework.command import parse
+from dsops.cli.framework.parser import parse
 from dsops.cli.framework.permission import ask_permission
 from dsops.cli.hook import load as hook_load
 from dsops.config import files as config_files

@@ -15,7 +15,7 @@ import pytest
 from dsops.audit.settings import load_settings
 from dsops.aws.identity.ambient_files import content, sections
 from dsops.cli.framework import secret_input
-from dsops.cli.framework.command import parse
+from dsops.cli.framework.parser import parse
 from dsops.cli.policy.files import read_policy
 from dsops.cli.run.credentials import old_text
 from dsops.cli.setup.migrate import COMMAND as MIGRATE

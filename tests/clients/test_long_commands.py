@@ -93,7 +93,7 @@ envs:
 
 CLOCKED = """
 import datetime, json, os, sys, urllib.request
-from dsops.cli.framework.command import parse
+from dsops.cli.framework.parser import parse
 from dsops.cli.run.exec import COMMAND, FAILURE_CODE
 from dsops.cli.framework.output import error_text, tell
 from dsops.cli.framework.process_runtime import real_runtime

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from dsops.cli.framework.command import parse
+from dsops.cli.framework.parser import parse
 from dsops.cli.look.explain import COMMAND
 from dsops.runtime import Runtime, ignore, no_prompt, random_fraction, utc_now
 

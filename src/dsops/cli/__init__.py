@@ -11,8 +11,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, NO_AGENT, PICK, Command, Group, is_on, parse
+from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, NO_AGENT, PICK, Command, Group
 from dsops.cli.framework.commands import COMMANDS, load
+from dsops.cli.framework.parser import is_on, parse
 from dsops.cli.framework.process_runtime import DONE, real_runtime
 from dsops.errors import CommandFailed, DsopsError, UsageError, bug_of, nearest
 from dsops.runtime import Event, Runtime, ignore

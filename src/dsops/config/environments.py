@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from dsops.config.extends import MAX_EXTENDS, check_extends, extends_of, is_null, place_of, too_much_inherited
 from dsops.config.problems import Problems
 from dsops.config.references import References
 from dsops.config.sections import Part, Sections
-from dsops.config.stores import MAX_EXTENDS, check_extends, extends_of, is_null, place_of, too_much_inherited
 from dsops.document import MAX_NODES, Mapping, Node, Scalar
 from dsops.errors import Where, nearest
 from dsops.model import Environment, Field, Text, Transform, Variable

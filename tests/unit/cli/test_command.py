@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.cli.framework.command import Arguments, Command, Flag, Operand, parse
+from dsops.cli.framework.command import Arguments, Command, Flag, Operand
+from dsops.cli.framework.parser import parse
 from dsops.errors import UsageError
 from dsops.runtime import Runtime
 

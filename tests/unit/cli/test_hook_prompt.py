@@ -14,7 +14,7 @@ from typing import Self
 import pyte
 import pytest
 
-from dsops.cli.framework.command import parse
+from dsops.cli.framework.parser import parse
 from dsops.cli.hook.hook import COMMAND
 from dsops.hook.prompt import PROMPTS
 from tests.fakes import make_runtime

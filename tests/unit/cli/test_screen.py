@@ -12,8 +12,9 @@ import pytest
 from dsops.agent.client import is_plain
 from dsops.cli import main
 from dsops.cli.framework import screen
-from dsops.cli.framework.command import CONFIG, ENVIRONMENT, Command, parse
+from dsops.cli.framework.command import CONFIG, ENVIRONMENT, Command
 from dsops.cli.framework.output import table
+from dsops.cli.framework.parser import parse
 
 HEADINGS = ("CHECK", "STATUS", "USES", "DETAIL")
 ROWS = [

@@ -19,7 +19,7 @@ from dsops.audit.verify import verify
 from dsops.cli.audit.records import time_of
 from dsops.cli.audit.report_text import answers_text, history_text, report_text
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
-from dsops.cli.framework.new_file import write_new
+from dsops.cli.framework.file_writing import write_new
 from dsops.cli.framework.output import Json, answer, answer_json, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.termination import ends_tidily

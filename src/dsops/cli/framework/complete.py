@@ -5,19 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from dsops.cli.framework.command import (
-    COMMON,
-    CONFIG,
-    ENVIRONMENT,
-    Arguments,
-    Command,
-    Flag,
-    Group,
-    Operand,
-    takes_one_more,
-)
+from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, Arguments, Command, Flag, Group, Operand
 from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.output import answer_bytes
+from dsops.cli.framework.parser import takes_one_more
 from dsops.errors import DsopsError
 from dsops.model import Config
 from dsops.pipeline.configuration import read_config

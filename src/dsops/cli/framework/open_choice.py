@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from dsops.cli.framework.command import CONFIG, ENVIRONMENT, PICK, REASON, Arguments, Command, parse
+from dsops.cli.framework.command import CONFIG, ENVIRONMENT, PICK, REASON, Arguments, Command
+from dsops.cli.framework.parser import parse
 from dsops.cli.framework.picker import choices
 from dsops.cli.framework.picker.choices import NamedChoice
 from dsops.cli.framework.picker.matcher import Action

@@ -10,8 +10,9 @@ import os
 from collections.abc import Callable, Sequence
 
 from dsops import config as configuration
-from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag, Operand, parse
+from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer_bytes, tell
+from dsops.cli.framework.parser import parse
 from dsops.cli.framework.process_runtime import DONE, real_runtime
 from dsops.cli.framework.project import environment_name, fetch_with_sessions, request_of
 from dsops.environment import child_environment

@@ -18,9 +18,9 @@ from dsops.aws.identity.sso_session import (
 from dsops.aws_config.profiles import SourceText
 from dsops.aws_config.sso_section import section_lines, session_name, with_section
 from dsops.cli.framework.command import Arguments, Flag
+from dsops.cli.framework.file_writing import refuse_empty_file, replace_file
 from dsops.cli.framework.output import note, say, tell
 from dsops.cli.framework.prompt import ask_text
-from dsops.cli.framework.replace_file import refuse_empty_file, replace_file
 from dsops.cli.login.requested_login import START_URL
 from dsops.config.file_lock import locked
 from dsops.errors import UsageError, nearest

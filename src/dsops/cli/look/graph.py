@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from dsops.cli.framework import screen
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag
-from dsops.cli.framework.new_file import write_new
+from dsops.cli.framework.file_writing import write_new
 from dsops.cli.framework.output import (
     Json,
     answer,

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from dsops.agent.client import ANSWERED, PLAIN, PLAIN_WITH_VALUE
 from dsops.agent.command_lines import AnswerLine, ExecLine
-from dsops.cli.framework.command import COMMON, Arguments, Command, parse
+from dsops.cli.framework.command import COMMON, Arguments, Command
 from dsops.cli.framework.commands import load
 from dsops.cli.framework.output import note_line
+from dsops.cli.framework.parser import parse
 from dsops.cli.framework.project import request_of
 from dsops.cli.run.exec import COMMAND as EXEC
 from dsops.cli.run.program import target_in

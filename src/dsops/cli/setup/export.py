@@ -12,9 +12,9 @@ from dsops.aws_config.processes import Block, ProcessProfile, merge, profile_lin
 from dsops.aws_config.profiles import SourceText
 from dsops.aws_config.selection import exported_stores, needs_environment, written_region
 from dsops.cli.framework.command import CONFIG, SESSION_ENVIRONMENT, Arguments, Command, Flag, Group
+from dsops.cli.framework.file_writing import replace_file
 from dsops.cli.framework.output import answer_bytes, answer_sentence, note
 from dsops.cli.framework.project import load_config
-from dsops.cli.framework.replace_file import replace_file
 from dsops.errors import UsageError
 from dsops.model import Config
 from dsops.plan import find_environment

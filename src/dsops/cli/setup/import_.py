@@ -9,7 +9,7 @@ from dsops.aws_config.as_yaml import to_yaml
 from dsops.aws_config.profiles import Profiles
 from dsops.aws_config.stores import make_stores
 from dsops.cli.framework.command import PICK, Arguments, Command, Flag, Group
-from dsops.cli.framework.new_file import write_new
+from dsops.cli.framework.file_writing import write_new
 from dsops.cli.framework.output import answer_bytes, answer_sentence, note
 from dsops.cli.setup.allow import remember_written
 from dsops.cli.setup.import_sso import SSO

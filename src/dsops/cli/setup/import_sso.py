@@ -12,10 +12,10 @@ from dsops.aws_config.profiles import SourceText
 from dsops.aws_config.store_block import MergedStores, NamedRole, SsoLogin, merge_stores
 from dsops.aws_config.store_names import DEFAULT_TEMPLATE, GrantedRole, check_template
 from dsops.cli.framework.command import Arguments, Command, Flag
+from dsops.cli.framework.file_writing import replace_file
 from dsops.cli.framework.login_choice import choose_from
 from dsops.cli.framework.output import Json, answer, answer_json, answer_sentence, note
 from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.framework.replace_file import replace_file
 from dsops.cli.setup.allow import remember_written
 from dsops.cli.setup.import_choice import PICK, check_terminal, choose_new
 from dsops.config.file_lock import locked

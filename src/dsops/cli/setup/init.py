@@ -6,7 +6,7 @@ import os
 import sys
 
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
-from dsops.cli.framework.new_file import write_new
+from dsops.cli.framework.file_writing import write_new
 from dsops.cli.framework.output import answer, answer_sentence, note, pasteable
 from dsops.cli.setup.allow import remember_written
 from dsops.config.find import NAME

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
+from dsops.cli.framework.file_writing import replace_file
 from dsops.cli.framework.output import Json, answer_bytes, answer_json, answer_sentence, note
-from dsops.cli.framework.replace_file import replace_file
 from dsops.cli.setup.allow import remember_written
 from dsops.config import find
 from dsops.errors import ConfigNotFound
