@@ -20,7 +20,8 @@ import pytest
 
 from dsops.audit.cloudtrail.duck import CallDatabase, open_database, standalone
 from dsops.audit.cloudtrail.files import Form, find_logs
-from dsops.audit.cloudtrail.questions import BY, HISTORY, REPORTED, SUMMARY, AuditQuestion, QuestionOptions
+from dsops.audit.cloudtrail.question import BY, AuditQuestion, QuestionOptions
+from dsops.audit.cloudtrail.questions import HISTORY, REPORTED, SUMMARY
 from dsops.audit.cloudtrail.relations import MOST_HOPS
 from dsops.audit.cloudtrail.reporting import report_on
 from dsops.audit.report import AuditReport

@@ -1,8 +1,8 @@
 """All exceptions of dsops, each with message, reason, next step and exit code.
 
 Exceptions are defined in this package only, sorted by exit code. A class has one stable dotted `code`; its docstring is
-the text that `dsops help CODE` shows. Instances contain the details of a failure, but never the value of a secret. All
-other code imports the names from `dsops.errors`, not from the modules of the package.
+the text that `dsops help CODE` shows. Instances contain the details of a failure, but never the value of a secret. Any
+room may import it, and imports the names from `dsops.errors`, not from the modules of the package.
 """
 
 from dsops.errors.base import AwsAnswer as AwsAnswer

@@ -15,13 +15,14 @@ from dsops.errors import FieldMissing, ValueUnusable, nearest
 from dsops.secret import Secret
 from dsops.startup import NoReturn
 
-_STEP = re.compile(
+# Patterns are compiled at their first use, because most runs extract no field.
+_STEP = (
     r"""\.?\[\s*(?:(-?[0-9]{1,9})|("(?:[^"\\]|\\.)*"|'[^']*'))\s*\]|\.(?:("(?:[^"\\]|\\.)*"|'[^']*')|([^.\[\]"']+))"""
 )
 
 _NAMES_SHOWN = 12
 # Field names that an error may show are short, with few digits. A key or token in place of a name has many digits.
-_NAME = re.compile(r"(?=.{1,40}\Z)(?=(?:[^0-9]*[0-9]){0,3}[^0-9]*\Z)[A-Za-z_][A-Za-z0-9_.-]*\Z")
+_NAME = r"(?=.{1,40}\Z)(?=(?:[^0-9]*[0-9]){0,3}[^0-9]*\Z)[A-Za-z_][A-Za-z0-9_.-]*\Z"
 
 
 class _Number(str):
@@ -48,8 +49,9 @@ def parse_path(path: str) -> tuple[str | int, ...] | None:
         return ()
     steps: list[str | int] = []
     at = 0
+    pattern = re.compile(_STEP)
     while at < len(path):
-        match = _STEP.match(path, at)
+        match = pattern.match(path, at)
         if match is None:
             return None
         index, bracketed, dotted, plain = match.groups()
@@ -145,7 +147,7 @@ def _raise_missing(path: str, here: str, step: str, names: list[str]) -> NoRetur
     if not names:
         why, hint = f"{here} has no `{step}`", "look at the fields of the secret"
         raise FieldMissing(f"there is no field `{path}`", why=why, hint=hint)
-    plain_names = [name for name in names[:1000] if _NAME.match(name)]
+    plain_names = [name for name in names[:1000] if re.match(_NAME, name)]
     meant = nearest(step, plain_names)
     listed_names = plain_names[:_NAMES_SHOWN]
     others = len(names) - len(listed_names)

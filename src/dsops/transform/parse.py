@@ -40,9 +40,10 @@ _FORMS: dict[_Argument, str] = {
     "replacement": "{name}:old:new",
 }
 
-_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'""")
-_FOLLOWING_STEP = re.compile(rf"\s*(?:{'|'.join(STEPS)})\s*(?:$|[:|,])")
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+# Patterns are compiled at their first use, because most configurations contain no transforms.
+_QUOTED = r""""(?:[^"\\]|\\.)*"|'[^']*'"""
+_FOLLOWING_STEP = rf"\s*(?:{'|'.join(STEPS)})\s*(?:$|[:|,])"
+_ESCAPE = r"(?s)\\(.)"
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -127,13 +128,13 @@ def _split(text: str) -> list[str]:
     before = ""
     while at < len(text):
         character = text[at]
-        quoted = _QUOTED.match(text, at) if character in "\"'" and before in (":", ".", "[") else None
+        quoted = re.compile(_QUOTED).match(text, at) if character in "\"'" and before in (":", ".", "[") else None
         if quoted:
             at = quoted.end()
             before = character
             continue
         is_pipe = character == "|" and before != ":"
-        if is_pipe or (character == "," and before != ":" and _FOLLOWING_STEP.match(text, at + 1)):
+        if is_pipe or (character == "," and before != ":" and re.compile(_FOLLOWING_STEP).match(text, at + 1)):
             parts.append(text[start:at])
             start = at + 1
         if not character.isspace():
@@ -154,7 +155,7 @@ def _step_of_text(text: str) -> _Step | _Wrong:
         return _Step(name, (rest.strip(),))
     if STEPS[name] != "replacement":
         return _Step(name, (_unquote(rest),) if colon else ())
-    quoted = _QUOTED.match(rest.lstrip())
+    quoted = re.match(_QUOTED, rest.lstrip())
     if quoted is None:
         old, second, new = rest.partition(":")
     else:
@@ -227,8 +228,8 @@ def _unknown(name: str) -> _Wrong:
 def _unquote(text: str) -> str:
     """Return the text between quotes, with escapes in double quotes resolved. Text without quotes is unchanged."""
     stripped = text.strip()
-    if not _QUOTED.fullmatch(stripped):
+    if not re.fullmatch(_QUOTED, stripped):
         return text
     if stripped[0] == "'":
         return stripped[1:-1]
-    return _ESCAPE.sub(lambda match: _ESCAPED.get(match.group(1), match.group(1)), stripped[1:-1])
+    return re.sub(_ESCAPE, lambda match: _ESCAPED.get(match.group(1), match.group(1)), stripped[1:-1])

@@ -10,7 +10,8 @@ import pytest
 
 from dsops.audit.cloudtrail.athena_query import NUMBERS, TIMES, AthenaQuery, answer_of
 from dsops.audit.cloudtrail.duck import standalone
-from dsops.audit.cloudtrail.questions import FAILURES, QUESTIONS, SAVED, AuditQuestion, QuestionOptions
+from dsops.audit.cloudtrail.question import AuditQuestion, QuestionOptions
+from dsops.audit.cloudtrail.questions import FAILURES, QUESTIONS, SAVED
 from dsops.aws.apis.athena import MOST_BYTES, Athena, QueryState
 from dsops.errors import AnswerInvalid, DsopsError, QueryCancelled, QueryFailed, QueryRefused, QueryTooSlow
 from tests.stubs.queries import ATHENA_ID, StubQueries

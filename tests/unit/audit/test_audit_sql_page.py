@@ -11,7 +11,8 @@ import sqlglot
 from sqlglot import exp
 
 from dsops.audit.cloudtrail.dialects import ATHENA, FIELDS
-from dsops.audit.cloudtrail.questions import QUESTIONS, AuditQuestion, QuestionOptions
+from dsops.audit.cloudtrail.question import AuditQuestion, QuestionOptions
+from dsops.audit.cloudtrail.questions import QUESTIONS
 from dsops.audit.cloudtrail.statement import days_of, whole
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "audit-sql.md"

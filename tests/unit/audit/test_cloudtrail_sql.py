@@ -13,7 +13,8 @@ from sqlglot import exp
 
 from dsops.audit.cloudtrail.dialects import ATHENA, DUCKDB, FIELDS, Dialect
 from dsops.audit.cloudtrail.duck import standalone
-from dsops.audit.cloudtrail.questions import QUESTIONS, AuditQuestion, QuestionOptions, sql_of, text_literal
+from dsops.audit.cloudtrail.question import AuditQuestion, QuestionOptions, sql_of, text_literal
+from dsops.audit.cloudtrail.questions import QUESTIONS
 from dsops.audit.cloudtrail.statement import days_of, whole
 
 READERS = [(ATHENA, "athena"), (ATHENA, "trino"), (DUCKDB, "duckdb")]

@@ -26,24 +26,24 @@ OURS = """
 dsops dsops.__main__ dsops.agent dsops.agent.client dsops.arn dsops.audit dsops.audit.chain dsops.audit.journal
 dsops.audit.lock dsops.audit.lost_lines dsops.audit.record dsops.audit.settings dsops.audit.trail dsops.aws
 dsops.aws.apis dsops.aws.apis.secretsmanager dsops.aws.apis.sts dsops.aws.http dsops.aws.http.answer
-dsops.aws.http.client dsops.aws.http.network dsops.aws.http.refusal dsops.aws.http.transport dsops.aws.http.wire
-dsops.aws.identity dsops.aws.identity.ambient dsops.aws.identity.ambient_files dsops.cache dsops.cli
-dsops.cli.framework dsops.cli.framework.command dsops.cli.framework.commands dsops.cli.framework.process_runtime
-dsops.cli.framework.project dsops.cli.run dsops.cli.run.exec dsops.cli.run.program dsops.config dsops.config.allow
-dsops.config.environments dsops.config.files dsops.config.find dsops.config.layers dsops.config.problems
-dsops.config.references dsops.config.sections dsops.config.stores dsops.credentials dsops.document
-dsops.document.nodes dsops.document.yaml_reader dsops.dumps dsops.endpoint dsops.environment dsops.errors
-dsops.errors.base dsops.errors.configuration dsops.errors.credentials dsops.errors.services dsops.input_file
-dsops.interpolate dsops.model dsops.pipeline dsops.pipeline.configuration dsops.pipeline.execution
-dsops.pipeline.journal dsops.pipeline.plans dsops.pipeline.target dsops.plan dsops.plan.draft dsops.plan.drafts
-dsops.plan.findings dsops.plan.fingerprint dsops.plan.limits dsops.plan.make dsops.plan.mfa dsops.plan.references
-dsops.plan.types dsops.process dsops.resolve dsops.resolve.acts dsops.resolve.identity dsops.resolve.resolver
-dsops.resolve.sessions dsops.runtime dsops.schema dsops.schema.aws dsops.schema.aws_keys dsops.schema.aws_profile
-dsops.schema.check dsops.schema.local dsops.schema.operation dsops.schema.sso dsops.schema.store_type dsops.schema.sts
-dsops.schema.sts_keys dsops.schema.sts_operations dsops.secret dsops.startup dsops.stores
-dsops.stores.aws_secretsmanager dsops.stores.aws_sts dsops.stores.endpoints dsops.stores.fields dsops.stores.interface
-dsops.tasks dsops.transform dsops.transform.apply dsops.transform.extract dsops.transform.parse dsops.user_folders
-dsops.version
+dsops.aws.http.call dsops.aws.http.client dsops.aws.http.network dsops.aws.http.refusal dsops.aws.http.transport
+dsops.aws.http.wire dsops.aws.identity dsops.aws.identity.ambient dsops.aws.identity.ambient_files dsops.cache
+dsops.cli dsops.cli.framework dsops.cli.framework.command dsops.cli.framework.commands dsops.cli.framework.parser
+dsops.cli.framework.process_runtime dsops.cli.framework.project dsops.cli.run dsops.cli.run.exec dsops.cli.run.program
+dsops.config dsops.config.allow dsops.config.environments dsops.config.extends dsops.config.files dsops.config.find
+dsops.config.layers dsops.config.problems dsops.config.references dsops.config.sections dsops.config.stores
+dsops.credentials dsops.document dsops.document.nodes dsops.document.yaml_reader dsops.dumps dsops.endpoint
+dsops.environment dsops.errors dsops.errors.base dsops.errors.configuration dsops.errors.credentials
+dsops.errors.services dsops.input_file dsops.interpolate dsops.model dsops.pipeline dsops.pipeline.configuration
+dsops.pipeline.execution dsops.pipeline.journal dsops.pipeline.plans dsops.pipeline.target dsops.plan dsops.plan.draft
+dsops.plan.drafts dsops.plan.findings dsops.plan.fingerprint dsops.plan.limits dsops.plan.make dsops.plan.mfa
+dsops.plan.references dsops.plan.types dsops.process dsops.resolve dsops.resolve.acts dsops.resolve.identity
+dsops.resolve.resolver dsops.resolve.sessions dsops.runtime dsops.schema dsops.schema.aws dsops.schema.aws_keys
+dsops.schema.aws_profile dsops.schema.check dsops.schema.local dsops.schema.operation dsops.schema.sso
+dsops.schema.store_type dsops.schema.sts dsops.schema.sts_keys dsops.schema.sts_operations dsops.secret dsops.startup
+dsops.stores dsops.stores.aws_secretsmanager dsops.stores.aws_sts dsops.stores.endpoints dsops.stores.fields
+dsops.stores.interface dsops.tasks dsops.transform dsops.transform.apply dsops.transform.extract dsops.transform.parse
+dsops.user_folders dsops.version
 """
 
 # aws/http/transport.py loads pycurl's extension without adding it to sys.modules.

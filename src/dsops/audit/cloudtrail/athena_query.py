@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Final
 
-from dsops.audit.cloudtrail.questions import AuditQuestion
+from dsops.audit.cloudtrail.question import AuditQuestion
 from dsops.audit.report import Answer
 from dsops.aws.apis import athena
 from dsops.aws.apis.athena import Athena, QueryState, Row

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from dsops.audit.cloudtrail.dialects import DUCKDB, FIELDS
 from dsops.audit.cloudtrail.files import FileBatch, Form
-from dsops.audit.cloudtrail.questions import AuditQuestion, QuestionOptions, sql_of, text_literal
+from dsops.audit.cloudtrail.question import AuditQuestion, QuestionOptions, sql_of, text_literal
 from dsops.audit.cloudtrail.relations import COPIES, fields, issues, records, uses
 from dsops.audit.cloudtrail.statement import whole
 from dsops.audit.cloudtrail.texts import plain_files

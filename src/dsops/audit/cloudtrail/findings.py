@@ -12,7 +12,8 @@ from shlex import quote
 from typing import Literal, NamedTuple
 
 from dsops.arn import parse_arn
-from dsops.audit.cloudtrail.questions import THROTTLED, is_denial
+from dsops.audit.cloudtrail.questions import THROTTLED
+from dsops.audit.cloudtrail.unusual_questions import is_denial
 from dsops.audit.report import AuditReport
 from dsops.text import counted
 

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from dsops.audit.cloudtrail.duck import Told, open_database
 from dsops.audit.cloudtrail.files import LogFiles
-from dsops.audit.cloudtrail.questions import REPORTED, AuditQuestion, QuestionOptions
+from dsops.audit.cloudtrail.question import AuditQuestion, QuestionOptions
+from dsops.audit.cloudtrail.questions import REPORTED
 from dsops.audit.report import AuditReport
 from dsops.errors import LogsUnreadable
 

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from dsops.audit.cloudtrail.dialects import Dialect
-from dsops.audit.cloudtrail.questions import AuditQuestion, QuestionOptions, sql_of
+from dsops.audit.cloudtrail.question import AuditQuestion, QuestionOptions, sql_of
 from dsops.audit.cloudtrail.relations import calls, fields, issues, records, uses
 
 _WITH = re.compile(r"\A\s*WITH\s+")

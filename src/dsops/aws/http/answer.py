@@ -19,7 +19,7 @@ _MAX_MESSAGE = 1000
 _CODE = r"[A-Za-z][A-Za-z0-9._-]{0,99}\Z"
 _REQUEST_ID = r"[A-Za-z0-9=/+-]{1,100}\Z"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT\Z", re.ASCII)
+_HTTP_DATE = r"(?a)[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT\Z"
 
 # A ValidationError repeats the rejected value: "Value 'x' at 'externalId' failed to satisfy constraint: ...".
 _ECHO = (
@@ -182,7 +182,7 @@ class Content(dict[str, object]):
 
 def server_time(headers: Mapping[str, str]) -> datetime | None:
     """Return the time in the response's `Date` header; None when it is missing or can't be parsed."""
-    match = _HTTP_DATE.match(headers.get("date", ""))
+    match = re.match(_HTTP_DATE, headers.get("date", ""))
     if match is None or match[2] not in _MONTHS:
         return None
     day, month, year, hour, minute, second = match.groups()

@@ -10,7 +10,8 @@ from datetime import datetime
 
 from dsops.audit.cloudtrail.files import Form, LogFiles, find_logs
 from dsops.audit.cloudtrail.findings import can_be_judged, make_findings
-from dsops.audit.cloudtrail.questions import BY, HISTORY, REPORTED, AuditQuestion
+from dsops.audit.cloudtrail.question import BY, AuditQuestion
+from dsops.audit.cloudtrail.questions import HISTORY, REPORTED
 from dsops.audit.cloudtrail.reporting import report_on
 from dsops.audit.reading import find_trail
 from dsops.audit.report import Answer, AuditReport

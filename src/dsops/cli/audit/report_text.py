@@ -15,27 +15,29 @@ from dsops.audit.cloudtrail.findings import (
     make_findings,
     nothing_found,
 )
+from dsops.audit.cloudtrail.question import AuditQuestion
 from dsops.audit.cloudtrail.questions import (
     ACCOUNTS,
     CHAINS,
-    DENIALS,
     DURATIONS,
     EVENTS,
     FAILURES,
     HISTORY,
+    PRINCIPALS,
+    QUESTIONS,
+    SAVED,
+    SUMMARY,
+    THROTTLING,
+)
+from dsops.audit.cloudtrail.unusual_questions import (
+    DENIALS,
     LONG_USE,
     NEW_ACCOUNTS,
     NEW_ADDRESSES,
     NEW_PRINCIPALS,
-    PRINCIPALS,
-    QUESTIONS,
-    SAVED,
     SHORT_USE,
-    SUMMARY,
-    THROTTLING,
     WITHOUT_EXTERNAL_ID,
     WITHOUT_MFA,
-    AuditQuestion,
 )
 from dsops.audit.report import Answer, AuditReport
 from dsops.cli.framework.output import table

@@ -6,17 +6,10 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from dsops.audit.cloudtrail.dialects import ATHENA, DIALECTS, DUCKDB
-from dsops.audit.cloudtrail.questions import (
-    BY,
-    HISTORY,
-    NEW_ACCOUNTS,
-    NEW_ADDRESSES,
-    NEW_PRINCIPALS,
-    QUESTIONS,
-    AuditQuestion,
-    QuestionOptions,
-)
+from dsops.audit.cloudtrail.question import BY, AuditQuestion, QuestionOptions
+from dsops.audit.cloudtrail.questions import HISTORY, QUESTIONS
 from dsops.audit.cloudtrail.statement import AskedQuestion, days_of, whole
+from dsops.audit.cloudtrail.unusual_questions import NEW_ACCOUNTS, NEW_ADDRESSES, NEW_PRINCIPALS
 from dsops.cli.audit.records import time_of
 from dsops.cli.audit.report import no_question, no_session, session_in
 from dsops.cli.audit.run import RUN, RUN_FLAGS, run_question
