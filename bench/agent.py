@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent)]
 
 from bench.run import DSOPS, MANY, Case, Run, allow, environment, machine, measure, wall, write_config  # noqa: E402
-from dsops.agent import client  # noqa: E402
+from dsops.agent import RESULT, client, unpack  # noqa: E402
 from tests.stubs.authority import make_authority  # noqa: E402
 
 RTT_MS = 30
@@ -239,13 +239,13 @@ def keeping(lab: Lab) -> Kept:
         def ask() -> float:
             begin = perf_counter()
             answer = client.ask([b"exec", b"--env", b"production", b"--", b"true"], lambda *_: None, watches=False)
-            if answer is None or answer[0] != client.RESULT:
+            if answer is None or answer[0] != RESULT:
                 raise SystemExit("the agent did not answer")
             return (perf_counter() - begin) * 1000
 
         times = [ask() for _ in range(REQUESTS // 10)]
         status = client.ask([b"status"], lambda *_: None, watches=False)
-        pid = int(client.unpack(cast("tuple[int, bytes]", status)[1])[0])
+        pid = int(unpack(cast("tuple[int, bytes]", status)[1])[0])
         first = state(pid)
         times += [ask() for _ in range(REQUESTS - len(times))]
         last = state(pid)

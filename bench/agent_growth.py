@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bench.growth import CALLS, Case
-from dsops.agent.client import RESULT
+from dsops.agent import RESULT
 from dsops.agent.request import AgentRequest, ClientLimits, RequestClient
 from dsops.agent.work import SessionKeeper
 from dsops.cache import HAND_ON, CredentialCache

@@ -26,7 +26,7 @@ sys.path[:0] = [str(HERE.parent)]
 
 from bench.agent import process, state  # noqa: E402
 from bench.run import DSOPS, allow, environment, machine, write_config  # noqa: E402
-from dsops.agent import client  # noqa: E402
+from dsops.agent import DECLINED, FAILED, REQUEST, RESULT, pack, receive, unpack  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -73,14 +73,14 @@ class Agent:
             [sys.executable, "-c", words], env=self.environ, check=True, capture_output=True, text=True
         )
         self.address, self.stamp = shown.stdout.splitlines()
-        self.pid = int(client.unpack(self.ask(b"status"))[0])
+        self.pid = int(unpack(self.ask(b"status"))[0])
 
     def request(self, *words: bytes, **environ: str) -> bytes:
         """The frame of a request."""
         pairs = [os.fsencode(f"{name}={value}") for name, value in {**self.environ, **environ}.items()]
         head = [self.stamp.encode(), os.fsencode(self.folder), b"", b"%d" % len(words)]
-        data = client.pack([*head, *words, *pairs])
-        return bytes((client.REQUEST,)) + len(data).to_bytes(4, "big") + data
+        data = pack([*head, *words, *pairs])
+        return bytes((REQUEST,)) + len(data).to_bytes(4, "big") + data
 
     def connect(self) -> socket.socket:
         """Connect to the agent; waits if its queue is full."""
@@ -94,10 +94,10 @@ class Agent:
         with self.connect() as connection:
             connection.sendall(self.request(*words, **environ))
             while True:
-                frame = client.receive(connection, 30)
-                if frame is None or frame[0] in (client.FAILED, client.DECLINED):
+                frame = receive(connection, 30)
+                if frame is None or frame[0] in (FAILED, DECLINED):
                     raise SystemExit(f"the agent did not answer: {frame!r}")
-                if frame[0] == client.RESULT:
+                if frame[0] == RESULT:
                     return frame[1]
 
     def load(self, clients: int, seconds: float) -> Load:
@@ -125,7 +125,7 @@ class Agent:
                 key.data.extend(part)
                 if part:
                     continue  # the agent closes the connection after the answer
-                if client.RESULT not in kinds(key.data):
+                if RESULT not in kinds(key.data):
                     raise SystemExit(f"the agent did not answer: {bytes(key.data)!r}")
                 sent_at, answers = begun.pop(connection.fileno())
                 answers_before.append(len(times) - answers)

@@ -131,7 +131,7 @@ def _run_in_agent(name: str, words: "list[str]", begun: "client.Begun | None") -
 
 
 def _answer(words: "list[str]", begun: "client.Begun | None") -> "int | None":
-    from dsops.agent import client
+    from dsops.agent import FAILED, client
 
     try:
         answer = client.answer(words, _Person(), begun)
@@ -142,7 +142,7 @@ def _answer(words: "list[str]", begun: "client.Begun | None") -> "int | None":
     if answer is None:
         return None
     kind, data, code = answer
-    if kind == client.FAILED:
+    if kind == FAILED:
         return _fail(data, words, 0)
     try:
         count = os.write(1, data) if data else 0

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dsops.agent.client import ALIVE, HELLO, NOTE, REQUEST, RESULT, pack, receive, send, stamp
+from dsops.agent import ALIVE, HELLO, NOTE, REQUEST, RESULT, pack, receive, send
+from dsops.agent.client import stamp
 from dsops.agent.request import ClientLimits
 from dsops.sandbox.control.launch import open_server
 from dsops.sandbox.control.running_sandboxes import ask

@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from dsops.agent.client import ALIVE, DECLINED, FAILED, HELLO, NOTE, REQUEST, RESULT, pack, receive, send, stamp
+from dsops.agent import ALIVE, DECLINED, FAILED, HELLO, NOTE, REQUEST, RESULT, pack, receive, send
+from dsops.agent.client import stamp
 from dsops.audit.reading import find_trail
 from dsops.audit.verify import verify
 from tests.children import SECONDS, Child

@@ -16,8 +16,23 @@ from pathlib import Path
 
 import pytest
 
-from dsops.agent import client, server
-from dsops.agent.client import ALIVE, ASK, CODE, EVENT, FAILED, HELLO, NOTE, RESULT, pack, send
+from dsops.agent import (
+    ALIVE,
+    ASK,
+    CODE,
+    EVENT,
+    FAILED,
+    HELLO,
+    LONGEST,
+    NOTE,
+    REQUEST,
+    RESULT,
+    client,
+    pack,
+    receive,
+    send,
+    server,
+)
 from dsops.agent.failure import unpack_error
 from dsops.agent.request import AgentAnswer, AgentRequest, ClientLimits, RequestClient, result
 from dsops.agent.server import AgentServer
@@ -37,7 +52,7 @@ WHOLE = bytes((RESULT,)) + (9).to_bytes(4, "big") + pack([b"value"])
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client with short timeouts."""
-    monkeypatch.setattr(client, "SILENT_SECONDS", SILENT_SECONDS)
+    monkeypatch.setattr("dsops.agent.SILENT_SECONDS", SILENT_SECONDS)
     monkeypatch.setattr(client, "_HEARD_SECONDS", SILENT_SECONDS)
     monkeypatch.setattr(client, "_PATIENCE_SECONDS", 4 * SILENT_SECONDS)
 
@@ -59,7 +74,7 @@ def agent(
             while not over.is_set():
                 connection, _ = listener.accept()
                 with connection, suppress(OSError):
-                    client.receive(connection)
+                    receive(connection)
                     says(connection)
                     over.wait(PATIENCE_SECONDS)
 
@@ -113,7 +128,7 @@ SILENT: dict[str, Callable[[socket.socket], None]] = {
     "a byte at a time": drip(frame(RESULT, pack([b"a long value" * 10]))),
     "garbage": sending(frame(HELLO), bytes(range(256))),
     "a frame of no kind": sending(frame(HELLO), frame(0x7A, b"data")),
-    "a frame too long": sending(frame(HELLO), b"X" + (client.LONGEST + 1).to_bytes(4, "big")),
+    "a frame too long": sending(frame(HELLO), b"X" + (LONGEST + 1).to_bytes(4, "big")),
 }
 
 
@@ -184,7 +199,7 @@ def test_a_person_may_take_longer_than_an_agent(monkeypatch: pytest.MonkeyPatch)
 
     def says(connection: socket.socket) -> None:
         connection.sendall(frame(HELLO) + frame(ASK, b"code: "))
-        kind, typed = client.receive(connection, PATIENCE_SECONDS) or (0, b"")
+        kind, typed = receive(connection, PATIENCE_SECONDS) or (0, b"")
         send(connection, RESULT, pack([bytes((kind,)), typed]))
 
     def person(kind: int, _data: bytes) -> bytes | None:
@@ -219,14 +234,14 @@ def connect(address: str) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(PATIENCE_SECONDS)
     connection.connect(address)
-    send(connection, client.REQUEST, pack([client.stamp(), b"/", b"", b"1", b"word", b"NAME=VALUE"]))
+    send(connection, REQUEST, pack([client.stamp(), b"/", b"", b"1", b"word", b"NAME=VALUE"]))
     return connection
 
 
 def kinds_until_the_end(connection: socket.socket) -> list[int]:
     """The kinds of all frames until the end of the stream."""
     kinds = []
-    while (one := client.receive(connection, PATIENCE_SECONDS)) is not None:
+    while (one := receive(connection, PATIENCE_SECONDS)) is not None:
         kinds.append(one[0])
     return kinds
 
@@ -244,7 +259,7 @@ def test_an_agent_says_that_it_is_at_work(monkeypatch: pytest.MonkeyPatch) -> No
     with serving(work, ClientLimits()) as address, connect(address) as connection:
         heard: list[int] = []
         while heard.count(ALIVE) < 3:
-            one = client.receive(connection, PATIENCE_SECONDS)
+            one = receive(connection, PATIENCE_SECONDS)
             assert one is not None
             heard.append(one[0])
         go_on.set()
@@ -268,7 +283,7 @@ def test_clients_that_are_stopped_delay_no_pulse_of_others(monkeypatch: pytest.M
         with connect(address) as reader:
             # Send many times more than fits into the socket of a client that does not read.
             for _ in range(1000):
-                assert client.receive(reader, PATIENCE_SECONDS) is not None
+                assert receive(reader, PATIENCE_SECONDS) is not None
             go_on.set()
             assert kinds_until_the_end(reader)[-1] == RESULT
         assert [kinds_until_the_end(connection)[-1] for connection in stopped] == [RESULT] * 5

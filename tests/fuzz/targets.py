@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dsops.agent.client import pack, unpack
+from dsops.agent import pack, unpack
 from dsops.arn import parse_arn
 from dsops.audit.chain import link_of, parse_head, record_in
 from dsops.aws.http.answer import parse_json as read_json_answer

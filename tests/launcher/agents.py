@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from dsops.agent.client import LONGEST, pack, unpack
+from dsops.agent import LONGEST, pack, unpack
 from tests.launched import installation, program
 
 SECONDS = 60

@@ -17,7 +17,8 @@ from random import Random
 from time import monotonic
 from typing import NamedTuple
 
-from dsops.agent.client import ANSWERED, PLAIN, PLAIN_WITH_VALUE, pack
+from dsops.agent import pack
+from dsops.agent.client import ANSWERED, PLAIN, PLAIN_WITH_VALUE
 from tests import launched
 from tests.launcher.agents import Done, FakeAgent, frame, result
 

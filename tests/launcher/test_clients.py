@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import dsops.agent.client
-from dsops.agent.client import pack
+from dsops.agent import pack
 from dsops.version import __version__
 from tests.children import SECONDS, Child
 from tests.launched import CLIENTS, program

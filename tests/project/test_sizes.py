@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 
-import pytest
-
 from tests.project.source import ROOT, SOURCE, modules, tree_of
 
 LONGEST_FILE = 400
@@ -13,26 +11,14 @@ LONGEST_FUNCTION = 60
 MOST_LINES = 112_000
 MOST_SKIPS = 20
 
-LONG_FILES = {
-    "dsops/agent/client.py": "a warm run imports one file: each further file costs every run",
-}
-"""Files that are longer than that, each with its reason."""
-
 LENGTHS = {
     str(file.relative_to(SOURCE)): len(file.read_text(encoding="utf-8").splitlines()) for file in modules().values()
 }
 
 
-@pytest.mark.parametrize("path", [path for path, length in LENGTHS.items() if length > LONGEST_FILE])
-def test_a_long_file_has_a_reason(path: str) -> None:
-    """A file longer than LONGEST_FILE is listed with a reason; most files have one topic and 80 to 350 lines."""
-    assert path in LONG_FILES
-
-
-@pytest.mark.parametrize("path", LONG_FILES)
-def test_a_reason_belongs_to_a_long_file(path: str) -> None:
-    """Every listed file is still longer than LONGEST_FILE."""
-    assert LENGTHS[path] > LONGEST_FILE
+def test_a_file_is_at_most_400_lines() -> None:
+    """No file is longer than 400 lines; most files have one topic and 80 to 350 lines."""
+    assert {path: length for path, length in LENGTHS.items() if length > LONGEST_FILE} == {}
 
 
 def test_a_function_is_at_most_60_lines() -> None:

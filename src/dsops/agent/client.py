@@ -11,135 +11,35 @@ import os
 import sys
 from time import monotonic
 
+from dsops import agent
 from dsops.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    Frame = tuple[int, bytes]
+    """A frame's kind and its data."""
     Person = Callable[[int, bytes], bytes | None]
-    Begun = Callable[[Person], tuple[int, bytes] | None]
+    Begun = Callable[[Person], Frame | None]
     """Ends a request that the launcher has begun (`handover`): returns the answer, None if the agent has ended."""
-
-REQUEST, HELLO, NOTE, EVENT, ASK, CHOOSE, TYPED, NO_ANSWER, RESULT, FAILED, DECLINED, ALIVE, CODE = b"RHNEQLTUXFDAC"
-"""The kinds of frames.
-
-From the client:
-
-- REQUEST
-- TYPED: what the user typed, or the chosen position for CHOOSE
-- NO_ANSWER: the user typed nothing
-
-From the agent:
-
-- HELLO: the request was received
-- NOTE: text for stderr
-- EVENT: a progress event
-- ASK: a question to the user
-- CHOOSE: a list from which the user chooses
-- ALIVE: the agent is still working
-- CODE: an MFA code may be used for this request
-
-From the agent, at the end of the request:
-
-- RESULT
-- FAILED: an error, see `failure`
-- DECLINED: the client has to do the work itself
-"""
-
-LONGEST = 1 << 23
-"""Maximum bytes of a frame: an environment has at most 6 MiB on Linux (three quarters of the stack limit)."""
 
 _HEARD_SECONDS = 5.0
 """How long an agent may take to confirm a request; an agent stopped by SIGSTOP never confirms it."""
 
-SILENT_SECONDS = 10.0
-"""How long a working agent may send nothing, and how long a frame may take to arrive.
-
-A working agent sends ALIVE every two seconds, so a silent agent is suspended or hangs.
-"""
-
 _PATIENCE_SECONDS = 900.0
-"""How long an agent may send only ALIVE: clients wait in a queue, each up to two minutes for an MFA code.
-"""
-
-AGAIN = b"again"
-"""Sent with DECLINED by an agent of another version, or one about to end: the client then asks a new agent."""
-
-DEAF = (DECLINED, b"deaf")
-STUCK = (DECLINED, b"stuck")
-"""The result if the agent stopped responding after it may have used an MFA code.
-
-The code works only once, so the client must not repeat the request.
-"""
+"""How long an agent may send only ALIVE: clients wait in a queue, each up to two minutes for an MFA code."""
 
 _TRIES = 3
 PLAIN = ("--json", "--keep-existing", "--pristine")
 PLAIN_WITH_VALUE = ("--config", "-c", "--credentials", "--env", "-e", "--min-ttl", "--reason")
-"""Options that take a value and that a simple `exec` may have.
-
-For a simple `exec`, the agent only has to return the environment.
-"""
+"""The options of a simple `exec`, without and with a value: the agent only has to return the environment."""
 ANSWERED = ("complete", "credentials", "get", "hook-load", "render")
 """Commands whose complete output the agent can produce, so that the client only prints it."""
 _NOT_STARTING = ("complete", "hook-load")
 """Commands that a shell runs by itself: they start an agent only when they need secrets."""
 _OWN_WORK = ("--no-agent", "--pick", "--verbose", "-v", "--debug", "--quiet", "-q", "--help", "-h")
 _OFF = ("off", "0", "no", "false")
-
-
-def pack(fields: "list[bytes]") -> bytes:
-    """Encode the fields: each field is preceded by its length in four bytes."""
-    return b"".join([part for field in fields for part in (len(field).to_bytes(4, "big"), field)])
-
-
-def unpack(data: bytes) -> "list[bytes]":
-    """Decode the fields. Raises ValueError for bytes that `pack` can't have made."""
-    fields, position = [], 0
-    while position < len(data):
-        end = position + 4 + int.from_bytes(data[position : position + 4], "big")
-        if end > len(data) or position + 4 > len(data):
-            raise ValueError("a frame ends within a field")
-        fields.append(data[position + 4 : end])
-        position = end
-    return fields
-
-
-def send(connection: "_socket.socket", kind: int, data: bytes = b"") -> None:
-    """Sends a frame: its kind, its length, its data."""
-    connection.sendall(bytes((kind,)) + len(data).to_bytes(4, "big") + data)
-
-
-def receive(connection: "_socket.socket", seconds: float = SILENT_SECONDS) -> "tuple[int, bytes] | None":
-    """Return the next frame; None at the end of the stream.
-
-    Raises TimeoutError if a frame is not complete within `seconds`, another OSError for a broken connection,
-    ValueError for a frame that is too long.
-    """
-    until = monotonic() + seconds
-    head = _read(connection, 5, until)
-    if head is None:
-        return None
-    length = int.from_bytes(head[1:], "big")
-    if length > LONGEST:
-        raise ValueError("a frame is too long")
-    data = _read(connection, length, until)
-    return None if data is None else (head[0], data)
-
-
-def _read(connection: "_socket.socket", length: int, until: float) -> "bytes | None":
-    parts = []
-    while length:
-        left = until - monotonic()
-        if left <= 0:
-            raise TimeoutError
-        connection.settimeout(left)
-        part = connection.recv(min(length, 1 << 18))
-        if not part:
-            return None
-        parts.append(part)
-        length -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def stamp() -> bytes:
@@ -289,10 +189,10 @@ def run(words: "list[str]", person: "Person", begun: "Begun | None" = None) -> "
     if answer is None:
         return b""
     kind, data = answer
-    if kind != RESULT:
-        return data if kind == FAILED else None
+    if kind != agent.RESULT:
+        return data if kind == agent.FAILED else None
     try:
-        fields = unpack(data)
+        fields = agent.unpack(data)
         environment = dict([field.split(b"=", 1) for field in fields])
         if len(environment) != len(fields):
             return None
@@ -325,25 +225,24 @@ def answer(words: "list[str]", person: "Person", begun: "Begun | None" = None) -
         starts=words[0] not in _NOT_STARTING,
         begun=begun,
     )
-    if reply is not None and reply[0] == RESULT:
+    if reply is not None and reply[0] == agent.RESULT:
         try:
-            fields = unpack(reply[1])
+            fields = agent.unpack(reply[1])
             data, code = fields if len(fields) == 2 else (*fields, b"0")
-            return (RESULT, data, int(code)) if code.isdigit() and int(code) < 256 else None
+            return (agent.RESULT, data, int(code)) if code.isdigit() and int(code) < 256 else None
         except ValueError:
             return None  # the result is not an answer
-    return (FAILED, reply[1], 0) if reply is not None and reply[0] == FAILED else None
+    return (agent.FAILED, reply[1], 0) if reply is not None and reply[0] == agent.FAILED else None
 
 
 def _profile(words: "list[str]") -> str:
     """Return the value of the option --for-profile."""
-    flag, value = "--for-profile", ""
+    profile = ""
     for position, word in enumerate(words):
-        if word == flag:
-            value = words[position + 1] if position + 1 < len(words) else ""
-        elif word.startswith(flag + "="):
-            value = word[len(flag) + 1 :]
-    return value
+        name, equals, value = word.partition("=")
+        if name == "--for-profile":
+            profile = value if equals else "".join(words[position + 1 : position + 2])
+    return profile
 
 
 def begin_elsewhere(profile: str) -> None:
@@ -370,7 +269,7 @@ def find(name: str, path: str) -> "str | None":
 
 def ask(
     words: "list[bytes]", person: "Person", *, watches: bool, starts: bool = True, begun: "Begun | None" = None
-) -> "tuple[int, bytes] | None":
+) -> "Frame | None":
     """Return the agent's answer: RESULT, FAILED or DECLINED, and data; None if no agent answers.
 
     `begun` is the first attempt, if the launcher has made it. If an agent ends before it answers, a new one is started:
@@ -382,23 +281,25 @@ def ask(
         request = _request(words, watches=watches)
     except OSError:
         return None  # the working folder no longer exists, so the agent can't use it
-    for _ in range(_TRIES if len(request) <= LONGEST else 0):
+    for _ in range(_TRIES if len(request) <= agent.LONGEST else 0):
         if begun is not None:
             answer, begun = begun(person), None
         else:
             connection = connect(address) if is_safe(place) else None
-            if connection is None and starts:
-                connection = _start(place, address)
+            if connection is None and starts and make_folder(place):
+                from dsops.agent.start import start
+
+                connection = start(address, connect, os.environ.get("DSOPS_AGENT_IDLE", ""))
             if connection is None:
                 return None
             answer = _exchange(connection, request, person)
-        if answer == DEAF:
+        if answer == agent.DEAF:
             return None
-        if answer == STUCK:
+        if answer == agent.STUCK:
             from dsops.agent.failure import silent
 
-            return FAILED, silent(SILENT_SECONDS)
-        if answer is not None and answer != (DECLINED, AGAIN):
+            return agent.FAILED, silent(agent.SILENT_SECONDS)
+        if answer is not None and answer != (agent.DECLINED, agent.AGAIN):
             return answer
     return None
 
@@ -406,33 +307,25 @@ def ask(
 def _request(words: "list[bytes]", *, watches: bool) -> bytes:
     environment = [name + b"=" + value for name, value in os.environb.items()]
     head = [stamp(), os.getcwdb(), b"1" if watches else b"", b"%d" % len(words)]
-    return pack([*head, *words, *environment])
+    return agent.pack([*head, *words, *environment])
 
 
-def _exchange(connection: "_socket.socket", request: bytes, person: "Person") -> "tuple[int, bytes] | None":
+def _exchange(connection: "_socket.socket", request: bytes, person: "Person") -> "Frame | None":
     """Return the frame that ends the request; None if the agent ended before it answered."""
     try:
-        send(connection, REQUEST, request)
+        agent.send(connection, agent.REQUEST, request)
         return listen(connection, person)
     except TimeoutError:
-        return DEAF
+        return agent.DEAF
     except OSError:
         return None
     finally:
         connection.close()
 
 
-def _start(place: str, address: str) -> "_socket.socket | None":
-    if not make_folder(place):
-        return None
-    from dsops.agent.start import start
-
-    return start(address, connect, os.environ.get("DSOPS_AGENT_IDLE", ""))
-
-
 def listen(
-    connection: "_socket.socket", person: "Person", seconds: float = _HEARD_SECONDS, silent: "tuple[int, bytes]" = DEAF
-) -> "tuple[int, bytes] | None":
+    connection: "_socket.socket", person: "Person", seconds: float = _HEARD_SECONDS, silent: "Frame" = agent.DEAF
+) -> "Frame | None":
     """Return the frame that ends the request; None if the agent ended before it answered.
 
     Returns DEAF or STUCK for an agent that is silent or sends an invalid frame: its process still has the socket,
@@ -441,21 +334,21 @@ def listen(
     is_shown, until = False, monotonic() + _PATIENCE_SECONDS
     try:
         while monotonic() < until:
-            frame = receive(connection, seconds)
-            if frame is None or frame[0] in (RESULT, FAILED, DECLINED):
+            frame = agent.receive(connection, seconds)
+            if frame is None or frame[0] in (agent.RESULT, agent.FAILED, agent.DECLINED):
                 return frame
-            seconds = SILENT_SECONDS
+            seconds = agent.SILENT_SECONDS
             kind, data = frame
-            if kind == ALIVE:
+            if kind == agent.ALIVE:
                 continue
-            if kind == CODE:
-                silent = STUCK
-            elif kind == NOTE:
+            if kind == agent.CODE:
+                silent = agent.STUCK
+            elif kind == agent.NOTE:
                 if is_shown:  # If stderr shows a progress event on its last line, the next line replaces that event.
-                    person(EVENT, pack([b"done"]))
+                    person(agent.EVENT, agent.pack([b"done"]))
                 _tell(data)
                 until = monotonic() + _PATIENCE_SECONDS
-            elif kind != HELLO:
+            elif kind != agent.HELLO:
                 is_shown = True
                 _show(connection, person, kind, data)
                 until = monotonic() + _PATIENCE_SECONDS
@@ -463,18 +356,18 @@ def listen(
         pass
     finally:
         if is_shown:
-            person(EVENT, pack([b"done"]))
+            person(agent.EVENT, agent.pack([b"done"]))
     return silent
 
 
 def _show(connection: "_socket.socket", person: "Person", kind: int, data: bytes) -> None:
     """Shows an event, or asks the user and sends the typed answer back to the agent."""
-    if kind not in (EVENT, ASK, CHOOSE):
+    if kind not in (agent.EVENT, agent.ASK, agent.CHOOSE):
         raise ValueError("a frame of no kind")
     typed = person(kind, data)
-    if kind != EVENT:
+    if kind != agent.EVENT:
         connection.settimeout(_HEARD_SECONDS)
-        send(connection, NO_ANSWER if typed is None else TYPED, typed or b"")
+        agent.send(connection, agent.NO_ANSWER if typed is None else agent.TYPED, typed or b"")
 
 
 def _tell(text: bytes) -> None:

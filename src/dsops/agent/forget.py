@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from dsops.agent import client
+from dsops.agent import RESULT, client, unpack
 from dsops.arn import Arn
 from dsops.aws.identity.sso_session import SsoSession
 
@@ -25,4 +25,4 @@ def _forget(words: list[bytes], environ: Mapping[str, str]) -> int:
     if environ is not os.environ or not client.is_wanted(environ):
         return 0
     reply = client.ask(words, lambda _kind, _data: None, watches=False, starts=False)
-    return int(client.unpack(reply[1])[0]) if reply is not None and reply[0] == client.RESULT else 0
+    return int(unpack(reply[1])[0]) if reply is not None and reply[0] == RESULT else 0

@@ -21,7 +21,7 @@ import os
 import sys
 from stat import S_IFIFO, S_IFMT, S_IFSOCK
 
-from dsops.agent import client
+from dsops.agent import DEAF, STUCK, client
 from dsops.startup import NamedTuple
 
 WORD = "--launcher="
@@ -52,7 +52,7 @@ def take(words: "list[str]") -> Handover:
     try:
         if name == "asked":
             descriptor, seconds, has_code = values
-            silent = client.STUCK if has_code == "1" else client.DEAF
+            silent = STUCK if has_code == "1" else DEAF
             return Handover(begun=_listener(_connection(_left(descriptor, S_IFSOCK)), float(seconds), silent))
         if name == "answered":
             descriptor, code = values

@@ -13,7 +13,8 @@ from contextlib import suppress
 from threading import Lock, Thread
 from typing import Final
 
-from dsops.agent.client import ANSWERED, DECLINED, FAILED, RESULT
+from dsops.agent import DECLINED, FAILED, RESULT
+from dsops.agent.client import ANSWERED
 from dsops.agent.loopback import LoopbackAttendant, LoopbackConnection
 from dsops.errors import DsopsError, Failures
 from dsops.openmetrics import CONTENT_TYPE, Counter, Gauge, Histogram, Registry

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from dsops.agent import client
-from dsops.agent.client import ASK, CHOOSE, DECLINED, EVENT, FAILED, RESULT, unpack
+from dsops.agent import ASK, CHOOSE, DECLINED, EVENT, FAILED, RESULT, client, unpack
 from dsops.agent.failure import unpack_error
 from dsops.agent.messages import (
     PipelineRequest,

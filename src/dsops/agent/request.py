@@ -10,8 +10,7 @@ from threading import Lock
 from time import monotonic
 from typing import NamedTuple, Protocol, TypeVar
 
-from dsops.agent import failure
-from dsops.agent.client import ALIVE, ASK, CHOOSE, CODE, DECLINED, EVENT, FAILED, NOTE, RESULT, TYPED, pack, send
+from dsops.agent import ALIVE, ASK, CHOOSE, CODE, DECLINED, EVENT, FAILED, NOTE, RESULT, TYPED, failure, pack, send
 from dsops.errors import DsopsError
 from dsops.runtime import Choice
 

@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from time import monotonic
 
-from dsops.agent import client
-from dsops.agent.client import AGAIN, DECLINED, HELLO, LONGEST, REQUEST, peer_uid, send, unpack
+from dsops.agent import AGAIN, DECLINED, HELLO, LONGEST, REQUEST, client, send, unpack
+from dsops.agent.client import peer_uid
 from dsops.agent.request import DECLINE, AgentAnswer, AgentRequest, ClientLimits, RequestClient, Work
 from dsops.agent.start import locked
 from dsops.agent.thread_pool import Crew

@@ -10,8 +10,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from dsops.agent import client
-from dsops.agent.client import AGAIN, DECLINED, FAILED, REQUEST, RESULT
+from dsops.agent import AGAIN, DECLINED, FAILED, REQUEST, RESULT, client, pack, receive, send, unpack
 from dsops.doctor.check import Check
 from dsops.version import __version__
 
@@ -236,11 +235,11 @@ def ask(address: str) -> AgentReply:
     if connection is None:
         return AgentReply()
     try:
-        client.send(connection, REQUEST, client.pack([client.stamp(), b"/", b"", b"1", b"status"]))
-        while (frame := client.receive(connection)) is not None:
+        send(connection, REQUEST, pack([client.stamp(), b"/", b"", b"1", b"status"]))
+        while (frame := receive(connection)) is not None:
             kind, data = frame
             if kind in (RESULT, FAILED, DECLINED):
-                fields = client.unpack(data) if kind == RESULT else ()
+                fields = unpack(data) if kind == RESULT else ()
                 if kind == RESULT and len(fields) < _FIELDS:
                     return AgentReply()
                 return AgentReply(kind=kind, fields=fields, has_ended=(kind, data) == (DECLINED, AGAIN))

@@ -10,8 +10,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from dsops.agent import client
-from dsops.agent.client import DECLINED
+from dsops.agent import DECLINED, client
 from dsops.doctor import agent
 from dsops.doctor.files import CODE, Watched, loose_files
 

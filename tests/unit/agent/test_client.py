@@ -14,43 +14,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsops.agent import client
+from dsops.agent import LONGEST, NOTE, client, pack, receive, send, unpack
 
 
 @given(st.lists(st.binary(max_size=300), max_size=20))
 def test_what_is_packed_is_unpacked(fields: list[bytes]) -> None:
     """Unpacking a frame returns the packed fields in order."""
-    assert client.unpack(client.pack(fields)) == fields
+    assert unpack(pack(fields)) == fields
 
 
 @given(st.binary(max_size=60))
 def test_garbage_is_a_value_error_or_fields(data: bytes) -> None:
     """Unpacking arbitrary bytes raises ValueError or returns fields that pack to the same bytes."""
     try:
-        fields = client.unpack(data)
+        fields = unpack(data)
     except ValueError:
         return
-    assert client.pack(fields) == data
+    assert pack(fields) == data
 
 
 def test_a_frame_comes_through_in_pieces() -> None:
     """A frame that arrives byte by byte is received as one frame."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        client.send(theirs, client.NOTE, b"abc")
+        send(theirs, NOTE, b"abc")
         whole = ours.recv(100)
         for number in whole:
             theirs.send(bytes([number]))
-        assert client.receive(ours) == (client.NOTE, b"abc")
+        assert receive(ours) == (NOTE, b"abc")
 
 
 def test_a_frame_that_is_too_long_is_refused() -> None:
     """A frame whose length exceeds the limit is refused at once."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        theirs.send(b"N" + (client.LONGEST + 1).to_bytes(4, "big"))
+        theirs.send(b"N" + (LONGEST + 1).to_bytes(4, "big"))
         with pytest.raises(ValueError, match="too long"):
-            client.receive(ours)
+            receive(ours)
 
 
 def test_the_end_within_a_frame_is_the_end() -> None:
@@ -59,7 +59,7 @@ def test_the_end_within_a_frame_is_the_end() -> None:
     with ours, theirs:
         theirs.send(b"X" + (10).to_bytes(4, "big") + b"half")
         theirs.shutdown(socket.SHUT_WR)
-        assert client.receive(ours) is None
+        assert receive(ours) is None
 
 
 @pytest.mark.parametrize(

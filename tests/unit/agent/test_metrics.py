@@ -8,7 +8,7 @@ from http.client import HTTPConnection, HTTPResponse
 
 import pytest
 
-from dsops.agent.client import FAILED, RESULT
+from dsops.agent import FAILED, RESULT
 from dsops.agent.metrics import AgentMetrics
 from dsops.errors import AccessDenied, Failures, SecretNotFound, UsageError
 from dsops.openmetrics import CONTENT_TYPE

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.agent.client import DECLINED, RESULT, unpack
+from dsops.agent import DECLINED, RESULT, unpack
 from dsops.agent.messages import PipelineRequest, request_fields
 from dsops.agent.parsed_files import ParsedFiles
 from dsops.agent.request import AgentAnswer, AgentRequest, ClientLimits, RequestClient

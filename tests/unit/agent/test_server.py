@@ -16,8 +16,24 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from dsops.agent import client, thread_pool
-from dsops.agent.client import DECLINED, FAILED, HELLO, NOTE, REQUEST, RESULT, pack, receive, send, unpack
+from dsops.agent import (
+    AGAIN,
+    ASK,
+    DECLINED,
+    FAILED,
+    HELLO,
+    LONGEST,
+    NOTE,
+    REQUEST,
+    RESULT,
+    TYPED,
+    client,
+    pack,
+    receive,
+    send,
+    thread_pool,
+    unpack,
+)
 from dsops.agent.request import AgentAnswer, AgentRequest, ClientLimits, RequestClient, failed, result
 from dsops.agent.server import AgentServer
 from dsops.agent.start import listen
@@ -156,7 +172,7 @@ def test_a_silent_client_is_dropped() -> None:
 
 def test_a_client_that_takes_no_answer_is_given_up() -> None:
     """If a client does not read its answer, its thread is freed after a while; others are served meanwhile."""
-    huge = [b"x" * (client.LONGEST // 2)]
+    huge = [b"x" * (LONGEST // 2)]
 
     def work(asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
         return result(huge if asked.words[0] == b"huge" else [])
@@ -226,17 +242,17 @@ def test_a_question_to_a_user_blocks_no_other_client(monkeypatch: pytest.MonkeyP
     def work(asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
         if asked.words[0] == b"asks":
             return result([caller.ask("MFA code") or b""])
-        return result([b"x" * (client.LONGEST // 2)] if asked.words[0] == b"huge" else [])
+        return result([b"x" * (LONGEST // 2)] if asked.words[0] == b"huge" else [])
 
     with serving(work) as running, running.connect() as asks, running.connect() as huge:
         for connection, word in ((asks, b"asks"), (huge, b"huge")):
             send(connection, REQUEST, request(word))
             assert receive(connection) == (HELLO, b"")
-        assert receive(asks) == (client.ASK, b"MFA code")
+        assert receive(asks) == (ASK, b"MFA code")
         assert [running.ask(b"quick")[0] for _ in range(5)] == [RESULT] * 5
-        send(asks, client.TYPED, b"123456")
+        send(asks, TYPED, b"123456")
         assert answer(asks) == (RESULT, [b"123456"])
-        assert len(answer(huge)[1][0]) == client.LONGEST // 2
+        assert len(answer(huge)[1][0]) == LONGEST // 2
 
 
 def test_an_agent_ends_after_an_upgrade_of_dsops() -> None:
@@ -248,7 +264,7 @@ def test_an_agent_ends_after_an_upgrade_of_dsops() -> None:
     installed = ["old"]
     with serving(code=lambda: installed[0]) as running:
         installed[0] = "new"
-        assert running.ask(b"exec", mark=b"0.0.9") == (DECLINED, [client.AGAIN])
+        assert running.ask(b"exec", mark=b"0.0.9") == (DECLINED, [AGAIN])
         assert not os.path.exists(running.address)
         running.thread.join(PATIENCE_SECONDS)
         assert not running.thread.is_alive()
@@ -309,8 +325,8 @@ def test_a_person_is_asked_through_the_client() -> None:
         with running.connect() as connection:
             send(connection, REQUEST, request(b"exec"))
             assert receive(connection) == (HELLO, b"")
-            assert receive(connection) == (client.ASK, b"code: ")
-            send(connection, client.TYPED, b"123456")
+            assert receive(connection) == (ASK, b"code: ")
+            send(connection, TYPED, b"123456")
             assert answer(connection)[0] == RESULT
         with running.connect() as connection:
             send(connection, REQUEST, request(b"exec"))
@@ -324,7 +340,7 @@ def be_asked(connection: socket.socket) -> None:
     """Send a request that leads to a prompt."""
     send(connection, REQUEST, request(b"exec"))
     assert receive(connection) == (HELLO, b"")
-    assert receive(connection) == (client.ASK, b"code: ")
+    assert receive(connection) == (ASK, b"code: ")
 
 
 def outcome_of(caller: RequestClient) -> bytes:

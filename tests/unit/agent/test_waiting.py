@@ -15,8 +15,22 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("there is no agent on Windows", allow_module_level=True)
 
-from dsops.agent import client, thread_pool
-from dsops.agent.client import ASK, CODE, EVENT, HELLO, REQUEST, RESULT, TYPED, pack, receive, send
+from dsops.agent import (
+    ALIVE,
+    ASK,
+    CODE,
+    EVENT,
+    HELLO,
+    NOTE,
+    REQUEST,
+    RESULT,
+    TYPED,
+    client,
+    pack,
+    receive,
+    send,
+    thread_pool,
+)
 from dsops.agent.work import SessionKeeper
 from dsops.cli.run.command_lines import ClientLines
 from dsops.runtime import utc_now
@@ -72,7 +86,7 @@ class Clients:
         while True:
             frame = receive(connection, PATIENCE_SECONDS)
             assert frame is not None
-            if frame[0] not in (EVENT, CODE, client.ALIVE, client.NOTE):
+            if frame[0] not in (EVENT, CODE, ALIVE, NOTE):
                 return frame
 
     def assert_others_are_served(self) -> None:

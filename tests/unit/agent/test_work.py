@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.agent.client import DECLINED, FAILED, RESULT
+from dsops.agent import DECLINED, FAILED, RESULT
 from dsops.agent.request import AgentRequest, ClientLimits, RequestClient
 from dsops.agent.work import SessionKeeper
 from dsops.cli.run.command_lines import ClientLines

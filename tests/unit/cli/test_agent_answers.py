@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.agent import client
+from dsops.agent import DECLINED, FAILED, REQUEST, RESULT, client, pack, receive, send
 from tests.unit.cli.stub_aws import Agent, StubAws
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no agent on Windows")
@@ -158,9 +158,9 @@ def test_completion_of_a_configuration_that_is_not_allowed(dsops: Agent, tmp_pat
     (tmp_path / "dsops.yaml").write_text("version: 1\nenvs: {secretive: {}}\n")
     request = [b"answer", b"complete", b"--", b"exec", b"--env", b""]
 
-    assert ask_agent(dsops, tmp_path, request) == client.DECLINED
+    assert ask_agent(dsops, tmp_path, request) == DECLINED
     (tmp_path / "dsops.yaml").unlink()
-    assert ask_agent(dsops, dsops.folder, request) == client.RESULT
+    assert ask_agent(dsops, dsops.folder, request) == RESULT
 
 
 def ask_agent(dsops: Agent, folder: Path, words: list[bytes]) -> int:
@@ -170,11 +170,11 @@ def ask_agent(dsops: Agent, folder: Path, words: list[bytes]) -> int:
     environ = [os.fsencode(f"{name}={value}") for name, value in dsops.environ.items()]
     head = [client.stamp(), os.fsencode(folder), b"", b"%d" % len(words)]
     try:
-        client.send(connection, client.REQUEST, client.pack([*head, *words, *environ]))
+        send(connection, REQUEST, pack([*head, *words, *environ]))
         while True:
-            frame = client.receive(connection, 30)
+            frame = receive(connection, 30)
             assert frame is not None
-            if frame[0] in (client.RESULT, client.FAILED, client.DECLINED):
+            if frame[0] in (RESULT, FAILED, DECLINED):
                 return frame[0]
     finally:
         connection.close()

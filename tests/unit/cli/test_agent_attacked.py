@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from dsops.agent.client import HELLO, REQUEST, pack, receive, send, stamp
+from dsops.agent import HELLO, REQUEST, pack, receive, send
+from dsops.agent.client import stamp
 from dsops.agent.messages import PipelineRequest, request_fields
 from tests.children import SECONDS, Child
 from tests.stubs.aws import parameters_of

@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from dsops import __version__
-from dsops.agent import client
-from dsops.agent.client import AGAIN, DECLINED, HELLO, RESULT, pack, receive, send, unpack
+from dsops.agent import AGAIN, DECLINED, HELLO, RESULT, client, pack, receive, send, unpack
 from dsops.doctor.agent import check_agent
 from dsops.doctor.check import Check
 from dsops.doctor.repairs import Repair, agent_repairs, mend
