@@ -135,7 +135,7 @@ class Memory:
         self._codes: dict[str, Secret] = {}
 
     def learn(self, about: str, fact: str) -> None:
-        """Remember a fact for an hour; `about` is the fingerprint that the fact is about."""
+        """Remember a fact for an hour; `about` is the fingerprint of the session that the fact describes."""
         now = self._now()
         for key in self._ends.passed(now):
             if self._facts.get(key, now) < now:

@@ -34,7 +34,7 @@ NOTES = (CLOCK_CORRECTED,)
 class ReportedWait:
     """Reports the start and the end of a wait for an answer, around a `with` block.
 
-    `kind` is session, secrets, base or call. `name` is the store or other thing that is waited for. A class with
+    `kind` is session, secrets, base or call. `name` is the store or service whose answer dsops waits for. A class with
     `__enter__` is used because importing `contextlib` would take a millisecond of a cold run.
     """
 

@@ -14,6 +14,6 @@ def test_the_copy_is_unmodified() -> None:
 
 
 def test_every_block_is_found() -> None:
-    """The number of blocks found for each language is the number counted on the page."""
+    """The test finds as many blocks of each language as the page contains (counted by hand)."""
     assert [len(blocks(language)) for language in ("yaml", "json", "bash", "python")] == [16, 6, 2, 1]
     assert blocks("yaml")[0].heading == "Basic AssumeRole"

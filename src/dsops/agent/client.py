@@ -33,7 +33,7 @@ _PATIENCE_SECONDS = 900.0
 _TRIES = 3
 PLAIN = ("--json", "--keep-existing", "--pristine")
 PLAIN_WITH_VALUE = ("--config", "-c", "--credentials", "--env", "-e", "--min-ttl", "--reason")
-"""The options of a simple `exec`, without and with a value: the agent only has to return the environment."""
+"""The options of a simple `exec`, without and with a value. The agent returns only the environment for it."""
 ANSWERED = ("complete", "credentials", "get", "hook-load", "render")
 """Commands whose complete output the agent can produce, so that the client only prints it."""
 _NOT_STARTING = ("complete", "hook-load")

@@ -27,7 +27,7 @@ _MOST_UNREAD = 1 << 14
 
 
 class Outside(Protocol):
-    """Protocol: calls a function that waits, and lets other requests run meanwhile."""
+    """Protocol: calls a function that waits, and lets other requests run during the wait."""
 
     def __call__(self, wait: Callable[[], T], /) -> T:
         """Return what the function returns, or raise what it raises."""
@@ -77,7 +77,7 @@ class RequestClient:
     """The client of one request: the agent sends it notes, events and questions, and finally the result."""
 
     def __init__(self, connection: socket.socket, limits: ClientLimits, outside: Outside = lambda wait: wait()) -> None:
-        """Create the client; `outside` calls a function that waits, and lets other requests run meanwhile."""
+        """Create the client; `outside` calls a function that waits, and lets other requests run during the wait."""
         self._connection = connection
         self._limits = limits
         self.outside = outside

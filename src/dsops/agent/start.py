@@ -75,7 +75,7 @@ def locked(address: str) -> Iterator[None]:
                 continue
             if _is_at(descriptor, name):
                 break
-            # The lock file was unlinked meanwhile, so this lock has no effect: a new client would lock another inode.
+            # The lock file was removed, so this lock has no effect: a new client would lock another inode.
             os.close(descriptor)
             descriptor = -1
             descriptor = _open_lock(name)

@@ -100,7 +100,7 @@ class Crew:
                 self._pass_on()
 
     def outside(self, wait: Callable[[], T]) -> T:
-        """Call a function that waits, and let other threads have the turn meanwhile.
+        """Call a function that waits, and let other threads run during the wait.
 
         Returns what the function returns, or raises what it raises.
         """

@@ -67,12 +67,12 @@ class Locked:
                 self._wait(until)
             if _is_same_file(self.folder, name, self.lock):
                 return
-            # The head file was removed meanwhile: the next process creates a new file and would lock that file.
+            # Another process has removed the head file: the next process would create a new file and lock that one.
             os.close(self.lock)
             self.lock = -1
 
     def _wait(self, until: float) -> None:
-        """Wait for the lock. Raises AuditFailed if no line is added meanwhile, or after 30 s."""
+        """Wait for the lock. Raises AuditFailed if no process adds a line during the wait, or after 30 s."""
         descriptor, self.lock = self.lock, -1  # the place in the queue owns the descriptor until it has the lock
         place = _place_for(self._path, descriptor)
         try:

@@ -33,7 +33,7 @@ record takes.
 
 
 class Origin(NamedTuple):
-    """The process that acted, and the run that it belongs to."""
+    """The process that acted, and its run."""
 
     run: str
     """The id of the run, which all records of the run contain."""

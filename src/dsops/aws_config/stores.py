@@ -66,7 +66,7 @@ class ImportResult(NamedTuple):
     """Profiles without a role; a store refers to such a profile by its key `profile`."""
     notes: tuple[str, ...]
     variables: tuple[tuple[str, Where], ...]
-    """The variables that stand for external IDs, and the location of each external ID."""
+    """The variables that replace external IDs, and the location of each external ID."""
 
 
 def make_stores(

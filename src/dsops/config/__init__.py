@@ -360,7 +360,7 @@ def _without_displaced(above: Sections, below: Sections, wanted: Collection[str]
     """
     sources = displaced(above.stores, below)
     if above.project is not None:
-        # The user's own defaults apply to profiles, too, and mean a store of the user.
+        # The user's own defaults also apply to profiles. They name stores of the user's own file.
         sources = displaced(above.project.stores, below._replace(defaults=above.defaults)) | sources
     refused = [name for name in sources if name in wanted]
     for name in refused:
@@ -375,7 +375,7 @@ def _without_displaced(above: Sections, below: Sections, wanted: Collection[str]
 
 
 def _check(sections: Sections, types: Mapping[str, StoreType], problems: Problems, *, knows_all: bool) -> Examined:
-    """Check the stores and environments of all layers. The returned configuration has no files and is not allowed."""
+    """Check the stores and environments of all layers. The caller sets `files` and `is_allowed` of the result."""
     stores = make_stores(sections, types, problems, knows_all=knows_all)
     references = References(stores, types, problems)
     environments = make_environments(sections, references, problems)

@@ -54,9 +54,9 @@ class ConfigSource:
     def __init__(
         self, shown: str, sha256: str, data: bytes, root: Mapping | None, includes: list[Scalar] | None = None
     ) -> None:
-        """Create the source. Without `root`, the data were parsed earlier without a problem.
+        """Create the source. If `root` is None, the data were valid in an earlier run and are parsed on first use.
 
-        `includes` are the paths of the included files, None if they were not looked for yet.
+        `includes` are the paths of the included files; None if the file was not searched for them yet.
         """
         self.shown = shown
         self.sha256 = sha256

@@ -98,9 +98,9 @@ def collect(sources: Iterable[ConfigSource], store_keys: frozenset[str], problem
 
 
 def meant_section(name: str) -> str:
-    """Return the top-level key that the name stands for.
+    """Return the top-level key for a name, which may be an alias.
 
-    A name such as `stores` stands for `secretStores`. Returns "" for an unknown name.
+    For example, `stores` is an alias of `secretStores`. Returns "" for an unknown name.
     """
     return name if name in TOP_LEVEL_KEYS else _MEANT.get(name, "")
 

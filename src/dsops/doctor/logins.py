@@ -25,7 +25,7 @@ _SOON = timedelta(hours=1)
 def check_logins(steps: Iterable[Step], runtime: Runtime) -> Iterator[Check]:
     """Yield a check for each login that a store uses, if there is a token for the login.
 
-    A step without a name stands for a login that no store uses. If there is no token for it, its check reports that.
+    A step without a name is a login that no store uses; without a token, its check reports the missing token.
     """
     now, seen = runtime.now(), set[str]()
     for step in steps:

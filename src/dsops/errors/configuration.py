@@ -15,7 +15,7 @@ class UsageError(DsopsError):
 
 
 class ConfigError(DsopsError):
-    """The configuration can't be used as it is."""
+    """The configuration has an error."""
 
     code = "config.invalid"
     exit_code = 2
@@ -125,7 +125,7 @@ class PolicyIncomplete(ConfigError):
 
 
 class CasesInvalid(ConfigError):
-    """A table of policy questions, or a policy that it names, can't be used as it is."""
+    """A table of policy questions, or a policy that the table names, has an error."""
 
     code = "policy.cases-invalid"
 
@@ -137,7 +137,7 @@ class EntityNotFound(ConfigError):
 
 
 class SeedInvalid(ConfigError):
-    """A sandbox seed can't be used as it is."""
+    """A sandbox seed has an error."""
 
     code = "sandbox.seed-invalid"
 

@@ -54,7 +54,7 @@ def _of_hop(step: Step) -> Iterator[str]:
 
 
 def facts_of_store(store_type: str, region: str) -> tuple[str, ...]:
-    """Return the facts about a store that secrets are read from."""
+    """Return the label of a secret store: its type and its region."""
     return (store_type, f"in {region}") if region else (store_type,)
 
 

@@ -197,4 +197,4 @@ class Plan(NamedTuple):
     Such a plan may be shown, but not executed.
     """
     read: ReadFiles = ReadFiles()
-    """The configuration files that the plan was made from."""
+    """The configuration files from which the plan was made."""

@@ -30,7 +30,7 @@ class Masking:
         self._pump = self._streams.pump if self._streams else _pump(self._private, patterns)
 
     def learn(self, patterns: Collection[bytes]) -> None:
-        """Add patterns to mask from now on."""
+        """Add patterns; later output is masked with them."""
         self._pump.learn(patterns)
 
     def watch(
@@ -118,7 +118,7 @@ class _Streams:
                 os.close(descriptor)
 
     def terminal(self, pid: int) -> Terminal:
-        """Return our own terminal, which the command shares for its input."""
+        """Return dsops' own terminal, from which the command reads its input."""
         return SharedTerminal(pid)
 
     def _open(self, number: int) -> tuple[int, int]:

@@ -168,7 +168,7 @@ class PrivateStart:
         return pid
 
     def terminal(self, pid: int) -> Terminal:
-        """Switch our own terminal to raw mode for the command, and return it."""
+        """Switch dsops' own terminal to raw mode for the command, and return the terminal."""
         del pid
         self.own.give()
         return self.own

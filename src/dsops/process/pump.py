@@ -1,4 +1,4 @@
-"""Copy the command's output to our own streams, masked, within the loop that watches the command."""
+"""Mask the command's output and copy it to dsops' own streams, within the loop that watches the command."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Channel:
         self._is_file = S_ISREG(os.fstat(sink).st_mode)
 
     def learn(self, patterns: Iterable[bytes]) -> None:
-        """Add patterns to mask from now on."""
+        """Add patterns; later output is masked with them."""
         if self._masker is not None:
             self._masker.learn(patterns)
 
@@ -141,7 +141,7 @@ class Pump:
         self._patience: float | None = None
 
     def learn(self, patterns: Iterable[bytes]) -> None:
-        """Add patterns to mask from now on."""
+        """Add patterns; later output is masked with them."""
         new_patterns = list(patterns)
         for channel in self._channels:
             channel.learn(new_patterns)

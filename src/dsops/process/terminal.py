@@ -22,7 +22,7 @@ class Terminal(Protocol):
         """Give the terminal to the command, if our process group has it. Return whether the command got it."""
 
     def take_back(self) -> None:
-        """Give the terminal back to our own process group, if the command has it."""
+        """Give the terminal back to dsops' own process group, if the command has it."""
 
     def close(self) -> None:
         """Restore the terminal, because the command has ended or was never started."""
@@ -57,7 +57,7 @@ class SharedTerminal:
         return self._holder() == os.getpgrp() and self._hand_to(self._group)
 
     def take_back(self) -> None:
-        """Give the terminal back to our own process group, if the command's process group has it."""
+        """Give the terminal back to dsops' own process group, if the command's process group has it."""
         if self.is_given:
             self._hand_to(os.getpgrp())
 

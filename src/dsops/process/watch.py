@@ -73,7 +73,7 @@ class PlainStart:
         return spawn(command, arguments, environment)
 
     def terminal(self, pid: int) -> Terminal:
-        """Return our own terminal, which the command shares."""
+        """Return dsops' own terminal, which the command shares."""
         return SharedTerminal(pid)
 
 

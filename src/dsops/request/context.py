@@ -21,7 +21,7 @@ def unsigned_context(region: str, request: HttpRequest, now: float) -> Context:
         "aws:SourceIp": (request.peer,),
         "aws:CurrentTime": (iso_time(now),),
         "aws:EpochTime": (str(int(now)),),
-        # Always true: the sandbox stands for an https endpoint, although it does not serve TLS itself.
+        # Always true: the sandbox imitates an https endpoint, although it does not serve TLS itself.
         "aws:SecureTransport": ("true",),
         "aws:RequestedRegion": (region,),
         "aws:ViaAWSService": ("false",),
@@ -37,7 +37,7 @@ def s3_context(request: HttpRequest, now: float) -> Context:
 
     Amazon S3 API Reference, "Amazon S3 Signature Version 4 ... policy keys".
     """
-    # Always 1.3: the sandbox stands for an https endpoint, although it does not serve TLS itself.
+    # Always 1.3: the sandbox imitates an https endpoint, although it does not serve TLS itself.
     context: Context = {"s3:TlsVersion": ("1.3",)}
     query = dict(parse_qsl(request.query))
     if "authorization" in request.headers:

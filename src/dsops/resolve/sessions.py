@@ -274,7 +274,7 @@ class PlanSessions:
         return acts.is_of_sandbox(step, self._runtime, self._client.sandboxes)
 
     def _hops(self, step: Step) -> int:
-        """Return the number of hops of the longest chain that the step is part of."""
+        """Return the number of hops of the longest chain that contains the step."""
         issuing = [issuer for issuer in self._plan.steps.values() if issuer.type.gives_credentials]
         return max(self.hop(issuer) for issuer in issuing if self._is_below(step, issuer))
 

@@ -26,7 +26,7 @@ class EditorText(NamedTuple):
     """Whether a newline was added at the end for the editor, which `value_of` removes."""
 
     def value_of(self, edited: Secret) -> Secret:
-        """Return the value that an edited text stands for. Raises UsageError if it must be JSON and is not."""
+        """Return the value to store for an edited text. Raises UsageError if it must be JSON and is not."""
         text = edited.reveal()
         if self.separators is None:
             return Secret(text.removesuffix("\n") if self.adds_newline else text)

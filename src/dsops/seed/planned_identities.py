@@ -63,7 +63,7 @@ def arn_of(text: object) -> Arn:
     """Parse an ARN. Its format is valid, because the plan has checked it."""
     arn = parse_arn(str(text))
     if arn is None:
-        raise DsopsError("a planned step has no readable ARN")
+        raise DsopsError("the plan contains an invalid ARN")
     return arn
 
 

@@ -171,7 +171,7 @@ def test_a_silent_client_is_dropped() -> None:
 
 
 def test_a_client_that_takes_no_answer_is_given_up() -> None:
-    """If a client does not read its answer, its thread is freed after a while; others are served meanwhile."""
+    """If a client does not read its answer, its thread is freed after a timeout; others are served until then."""
     huge = [b"x" * (LONGEST // 2)]
 
     def work(asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:

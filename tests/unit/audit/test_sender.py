@@ -277,7 +277,7 @@ def test_what_it_did_not_take_of_them_is_told(path: Path, receivers: Receivers, 
 
 
 def test_what_comes_while_it_lingers_is_sent_by_the_same(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """The sending process waits a while and also sends lines that are written meanwhile.
+    """The sending process waits a while and also sends lines that are written during the wait.
 
     Their writers need not start a sender.
     """

@@ -91,7 +91,7 @@ def test_lines_that_wait_go_into_one_write(scene: Scene) -> None:
 
 
 def test_that_a_trail_was_begun_is_told_to_one_thread(scene: Scene) -> None:
-    """Of several threads, only one gets the note that its write started the trail."""
+    """If several threads start the trail, only one gets the note about the new trail."""
     scene.write("made")
     scene.path.unlink()
     scene.path.with_name("audit.jsonl.head").write_bytes(b"")

@@ -43,7 +43,7 @@ def test_every_line_ends_in_an_arrowhead_at_the_childs_side() -> None:
 
 
 def test_each_lane_has_one_frame_around_its_boxes() -> None:
-    """If a chain returns to an account, both boxes are in one frame; frames overlap no other frame or box."""
+    """All boxes of an account are in one frame, even if a chain leaves it and returns; frames do not overlap."""
     items = [
         ROOT,
         child("one", "root")._replace(lane="account 1"),

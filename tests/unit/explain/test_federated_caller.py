@@ -102,7 +102,7 @@ def test_a_tokens_provider_and_subject_are_the_sessions() -> None:
 
 
 def test_of_a_token_that_comes_at_run_time_the_provider_is_known() -> None:
-    """Of a token fetched at run time, only the provider is known."""
+    """If a token is fetched at run time, only its provider is known."""
     caller = opened(token_step(Proof("the token from GitHub Actions", "d", is_fetched=True)))
 
     assert (GITHUB,) == caller.context["aws:FederatedProvider"]

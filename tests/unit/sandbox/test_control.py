@@ -310,7 +310,7 @@ def test_the_reason_of_a_denial_can_be_read(lab: Lab, control: Control) -> None:
 
 
 def test_a_missing_role_is_shown_in_decisions(lab: Lab, control: Control) -> None:
-    """The decision says that the role does not exist, although AWS's error does not."""
+    """The recorded decision says that the role does not exist; AWS's error does not say so."""
     lab.user("alice").refused_role(f"arn:aws:iam::{ACCOUNT}:role/Missing")
 
     (decision,) = ask(control, "decisions?last=1")[1]["decisions"]

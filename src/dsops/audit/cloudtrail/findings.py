@@ -47,7 +47,7 @@ Row = Mapping[str, object]
 
 
 class ReportFinding(NamedTuple):
-    """One fact in the logs that an administrator should look at."""
+    """One fact in the logs that an administrator should check."""
 
     severity: Severity
     kind: str

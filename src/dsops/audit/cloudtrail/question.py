@@ -46,7 +46,7 @@ class AuditQuestion(NamedTuple):
 
 
 class QuestionOptions(NamedTuple):
-    """The user's options, which limit the records that the questions are about."""
+    """The user's options, which limit the records that the questions read."""
 
     since: datetime | None = None
     """The earliest time of reported calls; all times here are in UTC."""

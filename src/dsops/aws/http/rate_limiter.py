@@ -32,7 +32,7 @@ average half of one. With 0 here, twenty calls at one per second took 1.5 times 
 
 _SMOOTHING_SECONDS = 2.0
 _LOOK_SECONDS = 0.25
-"""The longest pause of a queued call: calls ahead of it may have left meanwhile, or the rate may have grown."""
+"""The longest pause of a queued call: calls ahead of it may have left the queue, or the rate may have grown."""
 
 
 class QueuedCall:

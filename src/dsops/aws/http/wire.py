@@ -164,7 +164,7 @@ def tls_refused(request: WireRequest, why: str) -> TlsRefused:
 
 
 def trust_unusable(request: WireRequest) -> TlsRefused:
-    """Return the error for a certificate file (from AWS_CA_BUNDLE and the like) that contains no certificates."""
+    """Return the error for a certificate file (from a variable such as AWS_CA_BUNDLE) that contains no certificates."""
     file = request.trust.file if request.trust is not None else "the system's file"
     message = f"{file} holds no certificates, and {where(request)} can't be trusted without"
     hint = "AWS_CA_BUNDLE (or SSL_CERT_FILE and the like) has to name a PEM file"

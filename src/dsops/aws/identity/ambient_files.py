@@ -69,7 +69,7 @@ def content(path: str, most_bytes: int = 0) -> bytes:
 
 
 def check_absent(path: str, error: OSError) -> None:
-    """Raise ConfigUnreadable unless the error means that the file is missing or not readable."""
+    """Raise ConfigUnreadable for a temporary error; a missing file, or one without read permission, counts as empty."""
     if error.errno not in _ABSENT:
         hint = "try again; if the error persists, check the file and its disk"
         raise ConfigUnreadable(f"{path} can't be read: {reason(error)}", hint=hint) from error

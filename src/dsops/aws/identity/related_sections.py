@@ -119,7 +119,7 @@ def _parsed(data: bytes) -> _Sections | None:
 
     parser = RawConfigParser()
     try:
-        # Line ends are normalised as `open` does.
+        # Convert line ends to `\n`, as `open` does.
         parser.read_string(data.decode().replace("\r\n", "\n").replace("\r", "\n"))
     except (Error, UnicodeDecodeError):
         return None

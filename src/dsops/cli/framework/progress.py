@@ -55,7 +55,7 @@ class Progress:
         self._lock = threading.RLock()
         self._waits = Waits()
         self._text = ""
-        """The last event as a sentence, which the progress line shows while nothing is waited for."""
+        """The last event as a sentence, which the progress line shows while dsops waits for nothing."""
         self._countdown = ""
         """The last event as a sentence if it is reported repeatedly; the progress line then shows it first."""
         self._shown = ""

@@ -134,12 +134,7 @@ COMMAND = Command(
         ),
         Flag("--destination", "the page of the console to open", value="URL"),
         Flag("--duration", "how long the console session lasts, 900 to 43200", "integer", value="SECONDS"),
-        Flag(
-            "--endpoint",
-            "use this federation endpoint instead of the one of AWS",
-            value="URL",
-            own_variable=_OWN_ENDPOINT,
-        ),
+        Flag("--endpoint", "use this federation endpoint instead of AWS's", value="URL", own_variable=_OWN_ENDPOINT),
         Flag("--min-ttl", "minimum remaining lifetime of the role session", "seconds", value="SECONDS"),
     ),
     operands=(Operand("STORE", "the name of a store of the configuration"),),

@@ -1,4 +1,4 @@
-"""Finds the login to IAM Identity Center that `dsops login` and `dsops logout` act on."""
+"""Find the login to IAM Identity Center for `dsops login` and `dsops logout`."""
 
 from __future__ import annotations
 

@@ -204,7 +204,7 @@ def _context(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _policies(arguments: Arguments) -> dict[Place, Groups]:
-    """Return the policies named by flags. `none` stands for no policy; without a flag, IAM's policies may be read."""
+    """Return the policies named by flags. `none` means no policy; without a flag, IAM's policies may be read."""
     one_group: tuple[tuple[Place, Flag], ...] = (
         ("identity", IDENTITY),
         ("boundary", BOUNDARY),

@@ -84,7 +84,11 @@ COMMAND = Command(
         ),
         Flag("--mask", "replace secrets in the command's output with ***", "switch"),
         Flag("--keep-existing", "keep variables that are already set, instead of replacing them", "switch"),
-        Flag("--pristine", "pass only the environment's variables, and PATH, HOME, TERM, LANG and the like", "switch"),
+        Flag(
+            "--pristine",
+            "pass only the environment's variables, and basic ones such as PATH, HOME, TERM and LANG",
+            "switch",
+        ),
         Flag("--timeout", "end the command and its child processes after this time", "seconds", value="SECONDS"),
         Flag(
             "--min-ttl",

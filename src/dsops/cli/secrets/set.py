@@ -115,7 +115,7 @@ def _new_value(what: str, arguments: Arguments, runtime: Runtime) -> Secret:
 
 COMMAND = Command(
     help=(
-        "Write the value of a secret or parameter, if no other client changes it meanwhile.\n"
+        "Write the value of a secret or parameter, unless another client changes it at the same time.\n"
         "\n"
         "Type the value twice (it is not shown), pipe it in, or name a file. One newline at the end of a\n"
         "pipe or file is removed. With --field, one field of a JSON object is set, and the others stay as\n"

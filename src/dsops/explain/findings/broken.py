@@ -122,7 +122,7 @@ def verdict(outcome: Outcome, refusal: RefusalMessage) -> Diagnosis:
     read = outcome.decision.policies
     sure, guessed = broken_places(outcome.at_best, read), broken_places(outcome.decision, read)
     if refusal.refusing:
-        # If AWS recorded which types of policy refuse the call, that record takes precedence over our evaluation.
+        # If AWS recorded which types of policy refuse the call, that record takes precedence over dsops' evaluation.
         sure = [broken for broken in sure if broken.policy_type in refusal.refusing]
     if refusal.policy_type:
         return _named_by_aws(refusal, sure, guessed, _suspect(refusal, outcome) if refusal.is_deny else None)

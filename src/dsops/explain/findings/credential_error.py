@@ -67,7 +67,7 @@ def read_credential_error(text: str) -> AwsAnswer | None:
 def credential_finding(answer: AwsAnswer, text: str, step: Step, view: ProgramView) -> RefusalFinding:
     """Explain the error: its meaning, the causes visible on this machine, and the commands to find out more.
 
-    `step` stands for the program's call. Its `credentials_from` is the store whose session the program used.
+    `step` describes the program's call; its `credentials_from` is the store whose session the program used.
     """
     region, store = _region_in(text) or view.region, step.credentials_from
     if answer.message.startswith("Token expired"):

@@ -18,7 +18,7 @@ from dsops.tasks import AsyncOnce, Work
 
 
 class ChainKeys(NamedTuple):
-    """Credentials in the chain, and the identity that they belong to."""
+    """Credentials in the chain, and their identity."""
 
     credentials: Credentials
     identity: CallerIdentity

@@ -1,4 +1,4 @@
-"""Decide which actions resource control policies (RCPs) apply to."""
+"""Decide to which actions resource control policies (RCPs) apply."""
 
 from __future__ import annotations
 

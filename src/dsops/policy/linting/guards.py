@@ -29,7 +29,7 @@ NETWORK_KEYS: Final = frozenset(
     aws:sourceip aws:sourcevpc aws:sourcevpcarn aws:sourcevpce aws:vpceaccount aws:vpceorgid aws:vpceorgpaths
     """.split()
 )
-"""Condition keys about the network that the request comes from."""
+"""Condition keys about the request's source network."""
 
 
 def is_required(view: View, lower: str) -> bool:

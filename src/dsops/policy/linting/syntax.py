@@ -116,7 +116,7 @@ _BY_ELEMENT: Final = {
     ),
     "Resource": _grammar(
         "resource",
-        "the resource is not an ARN, or the policy must not have one",
+        "the value of `Resource` is not an ARN, or this kind of policy has no `Resource`",
         "A resource is an ARN of six parts, with wildcards in any part but the service, or `*`. In an "
         "identity policy AWS treats missing parts at the end as `*`. A trust policy has no resource, because "
         "the resource is the role.",

@@ -14,7 +14,7 @@ from dsops.policy.language.values import read_moment
 from dsops.policy.simulation.case import CaseQuestion
 
 SESSION_NAME: Final = "simulated"
-"""The session name used when a role's ARN stands for one of its sessions."""
+"""The session name to use if the caller is given as a role's ARN."""
 
 ANONYMOUS: Final = "anonymous"
 

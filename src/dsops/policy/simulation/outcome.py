@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
     decision: Decision
     """The decision if each unread policy were empty."""
     possible: frozenset[Effect]
-    """All effects that the unread policies and condition keys could lead to."""
+    """All possible effects, depending on the unread policies and the unknown condition keys."""
     unread: tuple[Unread, ...]
     """The unread policies and condition keys that AWS consults for this request."""
     refusal: str

@@ -83,7 +83,7 @@ def _in_expression(expression: str, parameters: Parameters) -> Iterator[str]:
 
 
 def _attribute_name(name: str, parameters: Parameters) -> str:
-    """Return the attribute that a placeholder such as `#p` stands for. Names of attributes are returned unchanged."""
+    """Return the attribute for a placeholder such as `#p`. Names of attributes are returned unchanged."""
     return text(inside(parameters, "ExpressionAttributeNames"), name) or name if name.startswith("#") else name
 
 

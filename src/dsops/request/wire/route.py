@@ -73,7 +73,10 @@ class Route(NamedTuple):
 
 
 def find_route(request: HttpRequest) -> Route | HttpAnswer:
-    """Return the operation, or an answer for a request that calls no operation. Raises SandboxRefusal."""
+    """Return the operation, or an answer for a request that calls no operation.
+
+    Raises SandboxRefusal for an unknown operation.
+    """
     name = signed_for(request)
     services = _REST.get(name)
     if services is not None and not _is_rpc_of(request, name):

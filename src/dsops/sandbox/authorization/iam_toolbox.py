@@ -74,7 +74,7 @@ class Toolbox:
         self._judge = judge
 
     def perform(self, turn: AuthenticatedRequest) -> HttpAnswer:
-        """Perform a Toolbox operation. Raises SandboxRefusal."""
+        """Perform a Toolbox operation. Raises SandboxRefusal if AWS would refuse the request."""
         account = turn.caller.account
         question = AuthorizationQuestion(f"iam:{turn.operation}", "*", account, turn.context)
         self._judge.require(turn.caller, question, turn.request_id, turn.now)

@@ -90,7 +90,7 @@ class Federation:
         return turn._replace(caller=caller, parameters={**turn.parameters, **from_assertion}), proof
 
     def assume(self, turn: AuthenticatedRequest, proof: IdentityProof) -> dict[str, Value]:
-        """Issue the role session if the role trusts the proven identity. Raises SandboxRefusal."""
+        """Issue the role session if the role trusts the proven identity, else raise SandboxRefusal."""
         role_arn = turn.text("RoleArn")
         role = self._world.role_at(role_arn)
         account = account_of_role(turn)

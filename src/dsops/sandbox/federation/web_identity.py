@@ -34,7 +34,10 @@ _LAST_MOMENT: Final = 10**15
 
 
 def verify(token: str, account: str, world: World, issuers: Issuers, now: float) -> IdentityProof:
-    """Verify a token for assuming a role in the account, and return the proven identity. Raises SandboxRefusal."""
+    """Verify a token for assuming a role in the account, and return the proven identity.
+
+    Raises SandboxRefusal for an invalid token.
+    """
     # Guides of CI services write the token with `echo $TOKEN > file`, and AWS accepts the trailing line break.
     token = token.strip()
     header, claims = _read(token)

@@ -71,7 +71,7 @@ class IamFeatures:
         return self._features(membership)
 
     def _organization_of(self, account: str) -> Membership:
-        """Return the account's membership if it may manage its organization's root access. Raises SandboxRefusal."""
+        """Return the membership of an account that may manage root access. Raises SandboxRefusal for other accounts."""
         organizations = self._world.organizations
         membership = organizations.membership(account)
         if membership is None:

@@ -41,7 +41,7 @@ class IamOperations:
         self._devices_and_providers = DevicesAndProviders(world)
 
     def perform(self, turn: AuthenticatedRequest, moto: Moto) -> HttpAnswer:
-        """Perform the operation and return the response. Raises SandboxRefusal."""
+        """Perform the operation and return the response. Raises SandboxRefusal if AWS would refuse the request."""
         result = self._own_result(turn)
         if result is not None:
             return query_answer("iam", turn.operation, result, turn.request_id)

@@ -109,7 +109,7 @@ class IamRules:
         }
 
     def before(self, operation: str, parameters: Parameters, caller: Caller, now: float) -> dict[str, object]:
-        """Check the operation; return the parameters to pass to moto. Raises SandboxRefusal."""
+        """Check the operation; return the parameters to pass to moto. Raises SandboxRefusal if IAM would refuse it."""
         completed = dict(parameters)
         if operation in CHANGES_OF_ROLES:
             check_role_change(operation, completed, self._world.role_named(caller.account, str(completed["RoleName"])))

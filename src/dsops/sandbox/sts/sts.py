@@ -60,7 +60,7 @@ class StsService:
         return frozenset(self._operations)
 
     def perform(self, turn: AuthenticatedRequest) -> dict[str, Value]:
-        """Perform the operation. Raises SandboxRefusal."""
+        """Perform the operation. Raises SandboxRefusal if AWS would refuse the request."""
         return self._operations[turn.operation](turn)
 
     def _get_caller_identity(self, turn: AuthenticatedRequest) -> dict[str, Value]:

@@ -20,7 +20,7 @@ _LOGIN = ("sso_account_id", "sso_role_name")
 
 
 class NamedChoice(NamedTuple):
-    """A choice, and what its name stands for: an `environment`, a `store` or a `profile`."""
+    """A choice, and the kind of its name: an `environment`, a `store` or a `profile`."""
 
     choice: Choice
     kind: str
