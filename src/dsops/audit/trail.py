@@ -222,7 +222,7 @@ class _Writer:
             return saved_head, b""
         elif size < saved_head.size:
             self._note(CUT, bytes=saved_head.size - size)
-            return saved_head, b"" if _ends_line(file, size) else b"\n"
+            return saved_head, b"" if os.pread(file, 1, size - 1) == b"\n" else b"\n"
         return self._adopted(file, size, saved_head)
 
     def _adopted(self, file: int, size: int, saved_head: Head) -> tuple[Head, bytes]:
@@ -315,7 +315,3 @@ class _Writer:
 
     def _note(self, kind: str, **facts: object) -> None:
         self._marks.append(self._mark(DAMAGED, {"kind": kind, **facts}))
-
-
-def _ends_line(file: int, size: int) -> bool:
-    return os.pread(file, 1, size - 1) == b"\n"

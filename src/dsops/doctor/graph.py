@@ -104,7 +104,7 @@ def _of_step(step: Step, tried: _Tried) -> _Found:
         return key, None, NodeOutcome("skipped", "nothing is read from it" if below is None else _needs(step))
     else:
         error = outcomes if isinstance(outcomes, DsopsError) else _shared_by_all(list(outcomes.values()))
-    if error is not None and _is_same(error, below):
+    if error is not None and below is not None and (error is below or error.code == below.code):
         return key, None, NodeOutcome("skipped", _needs(step))
     return _outcome_of(key, error)
 
@@ -119,11 +119,6 @@ def _below(step: Step, tried: _Tried) -> DsopsError | None:
     if not step.credentials_from and step.proof is None:
         outcome = tried.bases.get(step.profile)
     return outcome if isinstance(outcome, DsopsError) else None
-
-
-def _is_same(error: DsopsError, below: DsopsError | None) -> bool:
-    """Return whether the step failed only because the credentials that it uses failed."""
-    return below is not None and (error is below or error.code == below.code)
 
 
 def _shared_by_all(outcomes: list[Secret | DsopsError]) -> DsopsError | None:

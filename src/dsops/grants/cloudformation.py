@@ -27,7 +27,7 @@ def template(grants: Grants, selection: Selection, description: str) -> Template
     document: Template = {"AWSTemplateFormatVersion": "2010-09-09", "Description": description}
     # A parameter and a resource must not have the same name.
     parameters = {
-        blank_or_parameter: names.of(_parameter(blank_or_parameter))
+        blank_or_parameter: names.of("".join(part.title() for part in blank_or_parameter.name.split("_")))
         for blank_or_parameter in dict.fromkeys(blanks_in(resources))
     }
     if parameters:
@@ -87,10 +87,6 @@ def _base(base: BaseGrants, environment: str) -> Template:
             "PolicyDocument": policy(list(base.permissions)),
         },
     }
-
-
-def _parameter(blank_value: Placeholder) -> str:
-    return "".join(part.title() for part in blank_value.name.split("_"))
 
 
 def _parameter_template(blank_value: Placeholder) -> Template:

@@ -106,13 +106,10 @@ class Drafts:
             for name, field in store.fields.items():
                 if isinstance(field.node, Scalar):
                     try:
-                        texts[name] = self._text(field.node, field.where)
+                        texts[name] = expand_text(field.node.text, self._names, field.where, "")
                     except VariableUnset:
                         continue
             yield texts
-
-    def _text(self, node: Scalar, where: Where) -> str:
-        return expand_text(node.text, self._names, where, "")
 
     def _draft(self, store: StoreEntry, store_type: StoreType, path: str) -> Draft | None:
         fields, failed, variable = self._expand(store, store_type, path)

@@ -72,7 +72,7 @@ def _without(auto: list[str], names: list[str], config: Config, *, is_named: boo
 
 def _write(block: Block, runtime: Runtime) -> None:
     path = config_file(runtime.environ, runtime.folder)
-    old = _bytes(path)
+    old = content(path) if os.path.lexists(path) else None
     text = _text(old or b"", path)
     credentials = credentials_file(runtime.environ, runtime.folder)
     new = merge(text, _text(content(credentials), credentials), block).encode("utf-8", "surrogateescape")
@@ -84,11 +84,6 @@ def _write(block: Block, runtime: Runtime) -> None:
     answer_sentence(f"{path} has {counted(len(block.profiles), 'profile')} of dsops: {names}")
     if kept:
         note(f"the old file is saved as {kept}")
-
-
-def _bytes(path: str) -> bytes | None:
-    """Return the file's bytes; None if it does not exist. Raises ConfigUnreadable."""
-    return content(path) if os.path.lexists(path) else None
 
 
 def _text(data: bytes, path: str) -> SourceText:

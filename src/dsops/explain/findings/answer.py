@@ -9,7 +9,7 @@ from dsops.arn import parse_arn
 from dsops.errors import DsopsError, nearest
 from dsops.explain.evidence.facts import facts_of
 from dsops.explain.evidence.keys import ON_BOTH_SIDES, UNKNOWN_KEY, describe_command
-from dsops.explain.finding import Certainty, Fact, FaultLocation, Mismatch, RefusalFinding, Remedy
+from dsops.explain.finding import Certainty, Fact, FaultLocation, RefusalFinding, Remedy
 from dsops.explain.findings.broken import Broken, failures_of, verdict
 from dsops.explain.findings.causes import Cause, cause_of
 from dsops.explain.findings.remedies import allow, remedy_for
@@ -106,11 +106,6 @@ def _is_guess(broken: Broken, about: RefusedCall, unread: frozenset[str]) -> boo
     return any(failure.element == "Resource" for failure in broken.found.failures)
 
 
-def _distinct_facts(facts: Iterable[Fact]) -> tuple[Fact, ...]:
-    """Return the facts without repetition of the same description."""
-    return tuple({fact.what: fact for fact in facts}.values())
-
-
 def _whole_arn(about: RefusedCall) -> Fact:
     owner = f"an administrator of account {about.request.resource_account}"
     if about.request.resource.endswith(UNKNOWN_KEY):
@@ -145,7 +140,7 @@ def _finding(
             code, text = "secret-missing", f"did you mean `{meant}`, which the policy names? else {remedy.text}"
             remedy = remedy._replace(text=text, where=error.where)
         certainty = "likely" if certainty == "proven" else certainty
-        facts = _distinct_facts((*facts, _whole_arn(about)))
+        facts = tuple({fact.what: fact for fact in (*facts, _whole_arn(about))}.values())
     if certainty == "proven" and _is_doubtful(code, about):
         certainty = "likely"
     place = _with_policy_name(_place(broken, about), refusal)
@@ -166,13 +161,9 @@ def _is_doubtful(code: str, about: RefusedCall) -> bool:
 def _meant_secret(cause: Cause, about: RefusedCall) -> str:
     """Return the secret with a similar name that the policy allows the caller to read; "" when there is none."""
     allowed = [
-        _name_in(text) for mismatch in cause.mismatches if _is_about_resources(mismatch) for text in mismatch.wanted
+        _name_in(text) for mismatch in cause.mismatches if (mismatch.element == "Resource") for text in mismatch.wanted
     ]
     return nearest(_secret_name(about.request.resource), filter(None, allowed))
-
-
-def _is_about_resources(mismatch: Mismatch) -> bool:
-    return mismatch.element == "Resource"
 
 
 def _name_in(pattern: str) -> str:

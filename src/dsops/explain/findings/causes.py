@@ -208,7 +208,7 @@ def _unknown_variable(texts: Sequence[str], about: RefusedCall) -> str:
 
 def _of_principal(broken: Broken, statement: Statement, about: RefusedCall, mismatches: tuple[Mismatch, ...]) -> Cause:
     """Return the cause if the policy's Principal element does not name the caller."""
-    named = _principal_names(statement)
+    named = [text for _, text in statement.principals.written] if statement.principals is not None else []
     policy, caller = policy_text(broken.policy_type, about), about.caller
     account = about.request.principal.account
     if broken.policy_type == "resource-based policy":
@@ -242,10 +242,6 @@ def _is_namesake(text: str, caller: str) -> bool:
         other.resource_type,
         other.resource_name,
     )
-
-
-def _principal_names(statement: Statement) -> Sequence[str]:
-    return [text for _, text in statement.principals.written] if statement.principals is not None else []
 
 
 def _joined_names(names: Sequence[str]) -> str:

@@ -86,7 +86,7 @@ def _by_token(step: Step, role: Arn, region: str, provider: str) -> Unsigned:
     }
     proof = step.proof
     speaks_of = proof.speaks_of if proof is not None else None
-    host = _host(speaks_of[0]) if speaks_of is not None else ""
+    host = speaks_of[0].removeprefix("https://").rstrip("/") if speaks_of is not None else ""
     if not host and proof is not None and "GitHub" in proof.source:
         host = _GITHUB
     federated = _provider(role, host) if host else provider
@@ -102,10 +102,6 @@ def _by_token(step: Step, role: Arn, region: str, provider: str) -> Unsigned:
     principal = Principal("web-identity", "", "", federated=federated)
     question = CaseQuestion(principal, "sts:AssumeRoleWithWebIdentity", str(role), role.account, context)
     return question, (Unread("context", NETWORK, OF_THE_NETWORK), unread)
-
-
-def _host(issuer: str) -> str:
-    return issuer.removeprefix("https://").rstrip("/")
 
 
 def _provider(role: Arn, host: str) -> str:

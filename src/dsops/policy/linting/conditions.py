@@ -195,7 +195,7 @@ def _check_wildcards(clause: Clause, document: DocumentView, findings: FindingCo
     family = clause.parsed.family
     if family in PLAIN_FAMILIES:
         for value in clause.values:
-            if "*" in _without_escapes(value.text, has_variables=document.has_variables):
+            if "*" in (value.text.replace("${*}", "") if document.has_variables else value.text):
                 message = f"`*` is a plain character under {clause.operator}"
                 findings.add(PLAIN_STAR, value.line, clause.path, message)
     elif clause.lower in _IDS and is_pattern(clause):
@@ -203,10 +203,6 @@ def _check_wildcards(clause: Clause, document: DocumentView, findings: FindingCo
             if "*" in value.text or "?" in value.text:
                 message = f"a wildcard in a value of `{clause.key}` matches ids that have nothing to do with each other"
                 findings.add(VAGUE_ID, value.line, clause.path, message)
-
-
-def _without_escapes(text: str, *, has_variables: bool) -> str:
-    return text.replace("${*}", "") if has_variables else text
 
 
 def _repeated(view: View) -> Iterator[Clause]:

@@ -220,7 +220,7 @@ def _check_named(view: View, findings: FindingCollector, *, is_trust: bool) -> N
             kind = "user" if named.text.startswith("AIDA") else "role"
             message = f"`{named.text}` is the unique id of a {kind}: is the one that it meant deleted?"
             findings.add(DELETED, named.line, named.path, message)
-        elif is_trust and arn is not None and _is_user(arn):
+        elif is_trust and arn is not None and arn.service == "iam" and arn.resource_type == "user":
             message = (
                 f"naming the user `{arn.resource_name}` is valid: narrower than the account's root, "
                 "and in the role's own account enough by itself"
@@ -230,10 +230,6 @@ def _check_named(view: View, findings: FindingCollector, *, is_trust: bool) -> N
             account = arn.account if arn else named.text
             message = f"everyone in account {account} whose own policies allow it may assume the role"
             findings.add(WHOLE_ACCOUNT, named.line, named.path, message)
-
-
-def _is_user(arn: Arn) -> bool:
-    return arn.service == "iam" and arn.resource_type == "user"
 
 
 def _is_account(text: str, arn: Arn | None) -> bool:

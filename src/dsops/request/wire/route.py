@@ -199,24 +199,13 @@ def _rest_route(request: HttpRequest, services: tuple[str, ...]) -> Route:
         if bucket:
             path = f"/{quote(bucket)}{path}"
         request = with_hoisted_headers(request)
-    query = query_pairs(request.query)
     for service in services:
         try:
-            match = find_operation(service, request.method, path, query, request.headers)
+            route = rest_route(service, request, path)
         except ValueError as error:
             raise refusal("InvalidURI", "Couldn't parse the specified URI.") from error
-        if match is not None:
-            protocol = protocols(service)[0]
-            return Route(
-                service,
-                match.operation,
-                protocol,
-                wants_json=False,
-                fields={},
-                document={},
-                labels=match.labels,
-                request=request,
-            )
+        if route is not None:
+            return route
     if services == ("s3",):
         if request.method == "POST" and request.headers.get("content-type", "").startswith("multipart/form-data"):
             message = "The dsops sandbox does not serve uploads from forms. Nothing was done."
@@ -226,6 +215,19 @@ def _rest_route(request: HttpRequest, services: tuple[str, ...]) -> Route:
     if _may_be_of_no_backend(name):
         raise _not_served(request, name)
     raise refusal("UnknownOperationException", "", 404)
+
+
+def rest_route(service: str, request: HttpRequest, path: str) -> Route | None:
+    """Return the route of a REST service; None if the service has no such operation.
+
+    Raises ValueError for a path whose escapes are not valid UTF-8.
+    """
+    match = find_operation(service, request.method, path, query_pairs(request.query), request.headers)
+    if match is None:
+        return None
+    protocol = protocols(service)[0]
+    operation, labels = match.operation, match.labels
+    return Route(service, operation, protocol, wants_json=False, fields={}, document={}, labels=labels, request=request)
 
 
 def query_pairs(query: str) -> list[tuple[str, str]]:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from hashlib import sha1
 from urllib.parse import parse_qsl
 
-from dsops.errors import SandboxRefusal
 from dsops.request.messages import HttpRequest
 from dsops.request.wire.errors import refusal
 from dsops.request.wire.s3_requests import bucket_in_host
@@ -64,7 +63,7 @@ def check_query_signature(request: HttpRequest, claim: Claim, secret: str) -> Ht
     text = "\n".join(lines) + "\n" + amz + _resource(request, query)
     expected = b64encode(hmac.new(secret.encode(), text.encode("utf-8", "surrogateescape"), sha1).digest())
     if not hmac.compare_digest(expected, claim.signature.encode("utf-8", "surrogateescape")):
-        raise _mismatch()
+        raise refusal("SignatureDoesNotMatch", "", 403)
     return request
 
 
@@ -88,7 +87,3 @@ def _resource(request: HttpRequest, query: Mapping[str, str]) -> str:
     path = f"/{bucket}{request.path}" if bucket else request.path
     signed = [f"{name}={query[name]}" if query[name] else name for name in sorted(query) if name in _SIGNED_QUERY]
     return f"{path}?{'&'.join(signed)}" if signed else path
-
-
-def _mismatch() -> SandboxRefusal:
-    return refusal("SignatureDoesNotMatch", "", 403)

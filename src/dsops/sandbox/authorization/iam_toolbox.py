@@ -16,8 +16,7 @@ from dsops.request.messages import HttpAnswer, HttpRequest
 from dsops.request.question import AuthorizationQuestion
 from dsops.request.wire.errors import refusal
 from dsops.request.wire.models import TOOLBOX, operation_names, signing_name
-from dsops.request.wire.rest_routes import find_operation
-from dsops.request.wire.route import Route, query_pairs, signed_for
+from dsops.request.wire.route import Route, rest_route, signed_for
 from dsops.sandbox.authorization.authorization_details import (
     Json,
     MessageReader,
@@ -49,21 +48,9 @@ def find_toolbox_route(request: HttpRequest) -> Route | None:
         message = f"The dsops sandbox serves iam-toolbox when botocore knows it: {install_packages('-U', 'botocore')}"
         raise refusal("NotImplemented", message, 501)
     try:
-        match = find_operation(TOOLBOX, request.method, request.path, query_pairs(request.query), request.headers)
+        return rest_route(TOOLBOX, request, request.path)
     except ValueError as error:  # the path has escapes that are not valid UTF-8
         raise refusal("MalformedInput", None) from error
-    if match is None:
-        return None
-    return Route(
-        TOOLBOX,
-        match.operation,
-        "rest-json",
-        wants_json=False,
-        fields={},
-        document={},
-        labels=match.labels,
-        request=request,
-    )
 
 
 class Toolbox:

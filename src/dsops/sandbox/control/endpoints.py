@@ -207,7 +207,7 @@ class Control:
         return HttpAnswer(200, headers, self._sandbox.metrics.registry.text().encode())
 
     def _decisions(self, query: Parameters) -> HttpAnswer:
-        decisions = _last(list(self._sandbox.judge.decisions), query)
+        decisions = list(self._sandbox.judge.decisions)[-_number(query.get("last", "")) :]
         return _answer(200, {"decisions": [self._decision(entry) for entry in decisions]})
 
     def _decision(self, entry: RecordedDecision) -> dict[str, object]:
@@ -275,10 +275,6 @@ def _moment(text: object) -> float:
         return float(text)
     moment = datetime.fromisoformat(str(text))
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _last(items: list[T], query: Parameters) -> list[T]:
-    return items[-_number(query.get("last", "")) :]
 
 
 def _number(text: str) -> int:

@@ -45,25 +45,6 @@ button { cursor: pointer; font-weight: 600; min-width: 9em; border-width: 2px; m
 .problem { border-left: 4px solid var(--stop); background: var(--box); padding: .75em 1em }
 footer { color: var(--soft); border-top: 1px solid var(--edge); margin-top: 2em }
 """
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --soft: #4b545e; --box: #f4f6f8; --edge: #57606a;
-  --go: #0b5227; --on-go: #fff; --stop: #8f1d1d }
-@media (prefers-color-scheme: dark) { :root { --ink: #f0f3f6; --paper: #0d1117; --soft: #b3bcc6; --box: #161d27;
-  --edge: #8b96a3; --go: #7ee2a0; --on-go: #0d1117; --stop: #ff9a92 } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 34em; margin: 3em auto; padding: 0 1em; color: var(--ink);
-  background: var(--paper); overflow-wrap: anywhere }
-h1 { font-size: 1.5em; line-height: 1.25 }
-label { display: block; font-weight: 600 }
-input, select, button { font: inherit; color: inherit; margin: .25em 0 1em; padding: .5em .75em; border-radius: 4px;
-  border: 1px solid var(--edge); background: var(--paper); max-width: 100% }
-button { cursor: pointer; font-weight: 600; min-width: 9em; border-width: 2px; margin-right: 1em }
-.deny { border-color: var(--stop); color: var(--stop) }
-.allow { border-color: var(--go); background: var(--go); color: var(--on-go) }
-:focus-visible { outline: 3px solid var(--edge); outline-offset: 2px }
-.code { font: 600 1.4em ui-monospace, monospace; letter-spacing: .08em }
-.problem { border-left: 4px solid var(--stop); background: var(--box); padding: .75em 1em }
-footer { color: var(--soft); border-top: 1px solid var(--edge); margin-top: 2em }
-"""
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from dsops.request.messages import HttpRequest
 from dsops.request.wire.models import OIDC, PORTAL
-from dsops.request.wire.rest_routes import find_operation
-from dsops.request.wire.route import Route, query_pairs, signed_for
+from dsops.request.wire.route import Route, rest_route, signed_for
 
 TOKEN_HEADER = "x-amz-sso_bearer_token"
 """The header that contains the access token. It is AWS's only header with an underscore."""
@@ -43,18 +42,6 @@ def _oidc_route(request: HttpRequest) -> Route | None:
 
 def _route(service: str, request: HttpRequest) -> Route | None:
     try:
-        match = find_operation(service, request.method, request.path, query_pairs(request.query), request.headers)
+        return rest_route(service, request, request.path)
     except ValueError:  # The escapes in the path are not valid UTF-8.
         return None
-    if match is None:
-        return None
-    return Route(
-        service,
-        match.operation,
-        "rest-json",
-        wants_json=False,
-        fields={},
-        document={},
-        labels=match.labels,
-        request=request,
-    )

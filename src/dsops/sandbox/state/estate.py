@@ -111,7 +111,7 @@ class Estate:
             for part in index.schema
             if part["KeyType"] == "HASH"
         }
-        return DynamoTable(table.hash_key_attr, keys, _tag_pairs(table.tags))
+        return DynamoTable(table.hash_key_attr, keys, tuple((tag["Key"], tag["Value"]) for tag in table.tags or ()))
 
     def table_policy(self, place: SecretLocation, arn: str) -> StoredPolicy | None:
         """Return the policy of the table or stream with this ARN; None if it has no policy."""
@@ -262,7 +262,3 @@ def _default_key(encryption: Mapping[str, Any] | None) -> str:  # `encryption` i
 
 def _policy(name: str, text: str | None) -> StoredPolicy | None:
     return StoredPolicy(name, text) if text else None
-
-
-def _tag_pairs(tags: Iterable[Mapping[str, str]] | None) -> Tags:
-    return tuple((tag["Key"], tag["Value"]) for tag in tags or ())
