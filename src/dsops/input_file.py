@@ -104,4 +104,4 @@ class FileCache(Protocol):
         """Return the value that was kept under the key; None if there is none."""
 
     def keep(self, key: tuple[object, ...], value: object, size: int) -> None:
-        """Keep the value, which no code may change. `size` is the number of bytes that it was parsed from."""
+        """Keep the value, which no code may change. `size` is the number of bytes of its file."""

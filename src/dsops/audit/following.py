@@ -154,7 +154,7 @@ def _next_data(file: int, start: int, most_bytes: int) -> tuple[int, bytes]:
 
 
 def _position_after(lines: list[bytes], position: Position, inode: int, offset: int) -> Position:
-    """Return the position after these lines."""
+    """Return the position from which to read on: the offset, the line number, and the hash of the last record."""
     for line in reversed(lines):
         place = link_of(record_in(line))
         if place is not None and line is lines[-1]:

@@ -121,7 +121,7 @@ class Recorder:
 
 
 def _whole_characters(line: str) -> str:
-    """Replace lone surrogates by U+FFFD; they stand for bytes of a name or folder that are not UTF-8.
+    """Replace lone surrogates by U+FFFD; they represent bytes of a name or folder that are not UTF-8.
 
     Only Python accepts escaped lone surrogates in JSON: DuckDB, and therefore the report, would skip the line.
     """

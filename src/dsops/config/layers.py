@@ -22,7 +22,7 @@ from dsops.user_folders import config_folder
 
 
 class Layer(NamedTuple):
-    """A group of sources, and the files that they were read from."""
+    """A group of sources, and their files."""
 
     sources: tuple[ConfigSource, ...] = ()
     files: tuple[SourceFile, ...] = ()

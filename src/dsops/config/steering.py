@@ -1,4 +1,4 @@
-"""Families of environment variables that determine what a program runs, loads, trusts or connects to.
+"""Families of environment variables that determine which code a program runs, and which servers it trusts.
 
 These variables are marked when the user reviews a configuration. Such a list is never complete, so dsops does not use
 it to permit or refuse variables, with one exception: a shell's hook does not set these variables.

@@ -57,7 +57,7 @@ class Remedy(NamedTuple):
     where: Where | None = None
     """The line of the configuration to edit."""
     statement: Mapping[str, object] | None = None
-    """The policy statement to add; `add_to` is the policy to add it to."""
+    """The policy statement to add; `add_to` is the policy that lacks the statement."""
     add_to: str = ""
 
 

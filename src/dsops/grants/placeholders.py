@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Placeholder(NamedTuple):
-    """A policy value that the user must fill in."""
+    """A policy value that is unknown, so the user must add it."""
 
     name: str
     """The name, in lower-case letters, digits and `_`: `external_id_of_aws_sts_prod`."""

@@ -66,7 +66,7 @@ class _Making:
         self._names_environments = names_environments
 
     def add_plan(self, plan: Plan) -> None:
-        """Add the callers, steps and variables of a plan. The plan lists each step after the step it depends on."""
+        """Add the callers, steps and variables of a plan, in which each step follows the step of its credentials."""
         for step in plan.steps.values():
             if ("step", step.name) not in self.nodes:
                 self._add(self._of_step(step, self._caller(step, plan)))
@@ -129,7 +129,7 @@ class _Making:
         return GraphNode(key, "variable", key[2], (*of, *facts), parent, account, key[1], str(where))
 
     def _add_written(self, name: str) -> None:
-        """Add an unplanned store; first add the unplanned stores that it depends on."""
+        """Add an unplanned store, after the unplanned stores from which it gets credentials."""
         names = [name]
         while (below := self._config.stores[names[-1]].text_of("credentials_from")) in self._config.stores:
             if ("step", below) in self.nodes:

@@ -43,7 +43,7 @@ def load_found(runtime: Runtime) -> Config:
 
 
 def watched_times(path: str, runtime: Runtime) -> dict[str, int | None]:
-    """Return the modification times of the files that a permission depends on. Call it before reading the files."""
+    """Return the modification times of the files that decide about the permission. Call it before reading the files."""
     folder = permission_folder(path, runtime.environ, HOOKED)
     return times_of([path, configuration.local_path(path), *([folder] if folder else [])])
 

@@ -157,7 +157,7 @@ def environment_of_child(
     is_pristine: bool,
     keeps_existing: bool,
 ) -> Mapping[bytes, bytes]:
-    """Return the environment variables that a command starts with.
+    """Return the environment variables of a new command.
 
     `marks` come from `marks_of`. Raises ValueUnusable if an environment variable can't contain one of the values.
     """

@@ -280,7 +280,7 @@ class Drafts:
 
 
 def _with_origin(problem: Problem, store: StoreEntry, path: str) -> Problem:
-    """Add to a problem's hint the names of the variables that the value comes from.
+    """Add the names of the variables in a value to the problem's hint.
 
     The file shows only a name, such as `${EXTERNAL_ID}`, and not the value.
     """

@@ -81,7 +81,7 @@ def plan_store(
     reason: str = "",
     proof: Callable[[str, Settings], Proof] = no_proof,
 ) -> Plan:
-    """Make the plan of one store and of the chain that it depends on. The plan has no variables.
+    """Make the plan of one store, with the chain of stores that provides its credentials. The plan has no variables.
 
     Pass `is_carried_out=False` if the caller needs only the roles and logins of the chain. Then no session is issued,
     and `session_policy: auto` is not replaced by a policy.
@@ -297,7 +297,7 @@ class _Planner:
         return ambient.is_temporary, f"the base credentials are temporary ({ambient.source})"
 
     def _session(self, draft: Draft) -> Fingerprint:
-        """Return the fingerprint of the session that the step issues or reads with. It is computed once."""
+        """Return the fingerprint of the session that the step issues or uses for reading. It is computed once."""
         fingerprint = self._fingerprints.get(draft.name)
         if fingerprint is None:
             fingerprint = self._fingerprints[draft.name] = self._new_fingerprint(draft)

@@ -37,10 +37,10 @@ class Attendant(Protocol):
     """Work that the loop does while it watches the command. The work must never block the loop."""
 
     def readers(self) -> Iterable[int]:
-        """Return the descriptors that the attendant waits to read from."""
+        """Return the descriptors from which the attendant will read."""
 
     def writers(self) -> Iterable[int]:
-        """Return the descriptors that the attendant waits to write to."""
+        """Return the descriptors to which the attendant will write."""
 
     def seconds(self) -> float | None:
         """Return the seconds until the next turn, if no descriptor is ready before; None for no limit."""

@@ -161,7 +161,7 @@ class PrincipalLookup(Protocol):
         """Return the ARN of the permissions boundary of a role or, if `role` names none, of a user."""
 
     def arn_named(self, account: str, kind: str, name: str) -> str:
-        """Return the ARN of an existing entity. `kind` is such as `role`, `group` or `instance-profile`."""
+        """Return the ARN of an existing entity. `kind` is `role`, `group`, `instance-profile` and so on."""
 
 
 class ResourceLookup(Protocol):

@@ -88,7 +88,7 @@ async def issue_credentials(
     *,
     min_ttl_seconds: float | None = None,
 ) -> Credentials:
-    """Return the session that a step issues or reads with. It stays valid long enough for a client to use it."""
+    """Return the session that a step issues or uses for reading. It stays valid long enough for a client to use it."""
     return await Resolver(plan, runtime, client, cache, min_ttl_seconds=min_ttl_seconds).credentials(step_name)
 
 
@@ -117,7 +117,7 @@ class Resolver:
         """Maps a step to its session, for sessions that are values of variables. `secrets` fills this dict."""
 
     async def credentials(self, step_name: str) -> Credentials:
-        """Return the session that a step issues or reads with. It stays valid long enough for the child process."""
+        """Return the session that a step issues or uses for reading, valid long enough for the child process."""
         step = self._plan.steps[step_name]
         while not step.type.gives_credentials and step.credentials_from:
             step = self._plan.steps[step.credentials_from]

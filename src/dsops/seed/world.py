@@ -112,7 +112,7 @@ class SeedWorld:
             self._add_managed_policy(str(policy_arn))
 
     def _add_login(self, step: Step) -> None:
-        """Add the permission set and the account of a step that logs in."""
+        """Add the permission set and the account of a login step."""
         assigned = self._logins.assigned(step)
         if assigned is not None:
             self._partitions.setdefault(str(step.settings["account_id"]), assigned.partition)

@@ -33,7 +33,7 @@ _MOST_SHOWN = 200
 
 
 class RoleOffer(NamedTuple):
-    """A role that the response offers, and the ARN of the SAML provider to assume it with."""
+    """A role that the response offers, and the ARN of its SAML provider."""
 
     role_arn: str
     principal_arn: str

@@ -67,7 +67,7 @@ def test_the_most_severe_come_first_and_each_kind_is_found() -> None:
 
 
 def test_the_first_session_of_a_principal_is_high_and_can_be_ended() -> None:
-    """A principal's first session of a role is a finding with both names and the command to end the sessions."""
+    """A principal's first session of a role is a finding; it names both, and the command that ends the sessions."""
     finding = only(answer("new-principals", (ROLES[4], PEOPLE[4], 1, END)))
     assert finding.what == (
         "user/emery of 111122223333 got a session of role/BreakGlass of 555566667777 for the first time, "

@@ -500,7 +500,7 @@ def test_the_sockets_folder_and_its_files_are_closed_to_others(dsops: Agent) -> 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_another_user_is_not_served(dsops: Agent) -> None:
-    """An agent serves no other user, not even root, because the socket folder belongs to the agent's user alone."""
+    """An agent serves no other user, not even root: only the agent's user may own the socket folder."""
     dsops.run("agent", "start")
     folder = Path(dsops.sockets) / "dsops"
     os.chown(folder, 12345, 12345)

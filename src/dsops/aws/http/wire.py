@@ -70,7 +70,7 @@ class WireRequest(NamedTuple):
 
     @property
     def address(self) -> Address:
-        """The address that the request is sent to."""
+        """The address of the server."""
         address = parse_address(self.url.partition("?")[0])
         if address is None:
             raise ValueError("a request needs an http(s) URL without user part or fragment")

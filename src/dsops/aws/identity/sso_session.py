@@ -18,7 +18,7 @@ ACCOUNT_ACCESS = "sso:account:access"
 
 
 class SsoSession(NamedTuple):
-    """A start URL and region to log in to. Stores with equal sessions share one login."""
+    """The start URL and region of a login. Stores with equal sessions share one login."""
 
     name: str
     """The name in `[sso-session NAME]`; "" for a plain start URL."""

@@ -65,7 +65,7 @@ class Target(NamedTuple):
 
 
 def plan_target(arguments: Arguments, runtime: Runtime) -> Plan:
-    """Return the plan for the session of STORE. Raises UsageError for a store that dsops can't write to."""
+    """Return the plan for the session of STORE. Raises UsageError for a store that is read-only for dsops."""
     name = arguments.operand(STORE.name)
     config = load_config(arguments, runtime, names=(name,))
     try:

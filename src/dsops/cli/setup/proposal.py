@@ -98,7 +98,7 @@ def look(runtime: Runtime) -> Findings:
 
 
 def choices_of(findings: Findings) -> dict[Choice, RoleInFile | str]:
-    """Map each choice to the profile's name or the role that it stands for."""
+    """Map each choice to its profile's name or its role."""
     profiles = {choice_of_profile(findings.profiles.by_name[name]): name for name in findings.names}
     return {**{Choice(role.arn, f"role in {role.file}, line {role.line}"): role for role in findings.roles}, **profiles}
 

@@ -44,7 +44,7 @@ TWICE: Final = LintRule(
 FRAGMENT: Final = LintRule(
     "grammar.fragment",
     "error",
-    "a statement, or a part of one, instead of a whole policy",
+    "the document is a statement, or a part of a statement, not a whole policy",
     why="AWS accepts only whole policies. The statement was checked anyway.",
     cure='put the statement into {"Version": "2012-10-17", "Statement": [...]}',
     source=_GRAMMAR,
