@@ -8,9 +8,8 @@ plugins beside `BUILTIN_TYPES`. Imports only pure modules. Imported by `aws_conf
 from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS, AWS_TYPES
-from dsops.schema.aws_keys import KEYS_TYPE
-from dsops.schema.aws_profile import PROFILE_TYPE
 from dsops.schema.check import CheckedSetting, check_setting, check_shape, check_store, missing_keys, unknown_key
+from dsops.schema.existing_credentials import KEYS_TYPE, PROFILE_TYPE
 from dsops.schema.local import COMMON_KEYS, LOCAL_TYPES
 from dsops.schema.operation import (
     CHAINED_SECONDS,

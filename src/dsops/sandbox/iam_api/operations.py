@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping
 from dsops.request.messages import HttpAnswer
 from dsops.request.parameter_values import listed_tags
 from dsops.request.resources.iam import is_about_root
-from dsops.request.wire.errors import refusal
+from dsops.request.wire.errors import no_such_entity, refusal
 from dsops.request.wire.responses import Moment, Value, query_answer, with_request_id
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.iam_api.devices_and_providers import DevicesAndProviders
 from dsops.sandbox.iam_api.features import IamFeatures
 from dsops.sandbox.iam_api.linked_roles import LinkedRoles
-from dsops.sandbox.iam_api.root_user import perform_for_root
 from dsops.sandbox.iam_api.rules import IamRules
 from dsops.sandbox.iam_api.service_credentials import ServiceCredentials
 from dsops.sandbox.iam_api.simulation import Simulation
@@ -71,7 +70,7 @@ class IamOperations:
         """Return the result of an operation that is performed without moto; return None for other operations."""
         account, operation, parameters = turn.caller.account, turn.operation, turn.parameters
         if is_about_root(operation, parameters, turn.caller):
-            return perform_for_root(self._world, operation, parameters, account)
+            return _perform_for_root(self._world, operation, parameters, account)
         for result in (
             self._features.perform(operation, account),
             self._linked_roles.perform(operation, parameters, account),
@@ -99,3 +98,27 @@ def new_user(world: World, account: str, parameters: Mapping[str, object]) -> di
         user_value["PermissionsBoundary"] = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": boundary}
     tags = [{"Key": key, "Value": value} for key, value in listed_tags(parameters.get("Tags"))]
     return {"User": user_value | ({"Tags": tags} if tags else {})}
+
+
+def _perform_for_root(world: World, operation: str, parameters: Mapping[str, object], account: str) -> dict[str, Value]:
+    """Perform an operation that the account's root user calls on itself; moto has no root user.
+
+    The task policies of AssumeRoot allow these operations (IAM User Guide, "Perform a privileged task"). Raises
+    SandboxRefusal if the access key or login profile does not exist.
+    """
+    keys = [key_id for key_id, (owner, _) in world.root_keys.items() if owner == account]
+    if operation == "GetUser":
+        return {"User": {"UserId": account, "Arn": f"arn:{world.partitions[account]}:iam::{account}:root"}}
+    if operation == "ListAccessKeys":
+        key_metadata = [{"AccessKeyId": key_id, "Status": "Active"} for key_id in keys]
+        return {"AccessKeyMetadata": key_metadata, "IsTruncated": "false"}
+    if operation == "DeleteAccessKey":
+        key_id = str(parameters["AccessKeyId"])
+        if key_id not in keys:
+            raise no_such_entity(f"The Access Key with id {key_id} cannot be found.")
+        del world.root_keys[key_id]
+        return {}
+    if operation.endswith("LoginProfile"):
+        raise no_such_entity("Login Profile for the root user cannot be found.")
+    # The sandbox's root users have neither MFA devices nor certificates.
+    return {"MFADevices" if operation == "ListMFADevices" else "Certificates": [], "IsTruncated": "false"}
