@@ -111,7 +111,7 @@ def read_lost(path: str, folder: int) -> LostLines | None:
 
 
 class Counted:
-    """The count of lost lines, read so that a line can report it. Used while the trail's lock is held.
+    """The count of lost lines for the record that reports it. Use it only while holding the trail's lock.
 
     The lock of the count is not held while the line is written, so that a suspended process does not block processes
     that count their lost lines.

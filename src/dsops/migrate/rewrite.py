@@ -46,7 +46,7 @@ _UNUSED_STORE_KEYS: MappingOf[str, MappingOf[str, str]] = {
         "profile": "the login is `start_url`'s",
     },
 }
-"""Maps a store type ("" for all types) to its unused keys, each with the reason. The original ignored them, too."""
+"""Maps a store type ("" for all types) to its unused keys, with reasons. The original dsops ignored them, too."""
 
 _ENVIRONMENT_KEYS: MappingOf[str, str] = {"inherit": "extends"}
 _VARIABLE_KEYS: MappingOf[str, str] = {"fallback": "default", "transforms": "transform"}

@@ -307,7 +307,7 @@ class _Planner:
         if not draft.type.takes_credentials:
             if not draft.type.gives_credentials:
                 return Fingerprint("")
-            # A plugin's store that uses no base credentials gets this fingerprint. Two such stores are two identities.
+            # For a plugin's store that uses no base credentials. Two such stores have different fingerprints.
             return session_fingerprint(draft.type, draft.identity, Fingerprint(""), partition="", endpoint="")
         source = self._drafts.by_name.get(draft.credentials_from)
         if draft.proof is not None:

@@ -18,7 +18,7 @@ from dsops.process.watch import watch
 
 
 def main() -> None:
-    """Run the command and exit with its exit code. Errors are written to the second pipe."""
+    """Run the command and exit with its exit code. If the command can't start, write the error to `error_pipe`."""
     leave_no_core_dump()
     job, error_pipe = int(sys.argv[2]), int(sys.argv[3])
     os.set_inheritable(error_pipe, False)

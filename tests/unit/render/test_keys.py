@@ -53,7 +53,7 @@ def test_half_a_key_is_none(missing: str) -> None:
 
 
 def test_a_key_that_is_no_text_is_refused_without_showing_it() -> None:
-    """A key that is not text is refused, since JSON holds text only; the error does not show the value."""
+    """A key that is not valid text is refused, because JSON can't contain it; the error does not show the value."""
     with pytest.raises(ValueUnusable) as caught:
         process(keys_of({**LONG_TERM, "AWS_SECRET_ACCESS_KEY": Secret.from_bytes(b"hush\xff")}, "process"))
     assert "AWS_SECRET_ACCESS_KEY" in caught.value.message

@@ -416,7 +416,7 @@ def test_a_failing_hop_is_named_with_the_one_before(pipeline: Pipeline) -> None:
 
 
 def test_a_failing_first_hop_is_reported(pipeline: Pipeline) -> None:
-    """The error of a failed first hop reports no earlier hop, and says that the chain has two hops."""
+    """If the first of two hops fails, the error says `hop 1 of 2` and lists no earlier hop."""
     pipeline.aws.rule = lambda _call: Refusal("AccessDenied", DENIED.message, 403)
     (error,) = pipeline.errors(CHAIN)
     assert error.tried is not None

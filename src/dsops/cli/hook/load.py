@@ -83,7 +83,7 @@ def _run(arguments: Arguments, runtime: Runtime, fetch: Fetch | None = None) -> 
 
 
 def run_interrupted(words: Sequence[str]) -> int:
-    """Run the command as if Ctrl-C interrupted it: for a client that was interrupted while the agent did the work."""
+    """Do what `hook-load` does after a Ctrl-C during the load; the agent had the load when the user pressed Ctrl-C."""
 
     def interrupt(_plan: Plan) -> NoReturn:
         raise KeyboardInterrupt

@@ -88,7 +88,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _is_conversation(arguments: Arguments, runtime: Runtime) -> bool:
-    """Whether a user is at the terminal, who can choose a starting point and confirm the file."""
+    """Whether a user is at the terminal, so that `init` can ask questions."""
     streams = (sys.stdin, sys.stdout)
     is_terminal = all(stream is not None and stream.isatty() for stream in streams)
     return is_terminal and not arguments.switch("--json") and not runtime.environ.get("CI")
