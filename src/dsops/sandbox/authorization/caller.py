@@ -74,7 +74,7 @@ def authenticate(
     - `now`: the sandbox's time.
     - `wall`: the machine's time.
 
-    Raises SandboxRefusal.
+    Raises SandboxRefusal if AWS would refuse the request.
     """
     check: Callable[[HttpRequest, Claim, str], HttpRequest] = check_signature
     if service == "s3" and is_signed_so(request):

@@ -228,7 +228,7 @@ class Sandbox:
     def assume_for_service(self, request: HttpRequest, role: Role, use: ServiceUse) -> Issued:
         """Issue a role session to an AWS service, recorded as the service's own AssumeRole call.
 
-        Raises SandboxRefusal.
+        Raises SandboxRefusal if AWS would refuse the request.
         """
         now, request_id, region = self.clock.now(), new_request_id(), self.region
         parameters: dict[str, object] = {

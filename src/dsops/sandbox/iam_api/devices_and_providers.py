@@ -47,7 +47,7 @@ class DevicesAndProviders:
     def perform(self, operation: str, parameters: Parameters, account: str, now: float) -> dict[str, Value] | None:
         """Perform the operation and return its result; return None if this class does not implement it.
 
-        Raises SandboxRefusal.
+        Raises SandboxRefusal if AWS would refuse the request.
         """
         work = self._operations.get(operation)
         return None if work is None else work(parameters, account, now)

@@ -38,7 +38,7 @@ class IamFeatures:
     def perform(self, operation: str, account: str) -> dict[str, Value] | None:
         """Perform the operation and return its result; return None if this class does not implement it.
 
-        Raises SandboxRefusal.
+        Raises SandboxRefusal if AWS would refuse the request.
         """
         if operation in _ROOT_SWITCHES:
             return self._switch_root(account, *_ROOT_SWITCHES[operation])

@@ -37,7 +37,7 @@ class LinkedRoles:
     def perform(self, operation: str, parameters: Parameters, account: str) -> dict[str, Value] | None:
         """Perform the operation and return its result; return None if this class does not implement it.
 
-        Raises SandboxRefusal.
+        Raises SandboxRefusal if AWS would refuse the request.
         """
         work = self._operations.get(operation)
         return None if work is None else work(parameters, account)

@@ -52,7 +52,7 @@ class Simulation:
     def perform(self, operation: str, parameters: Parameters, account: str) -> dict[str, Value] | None:
         """Perform the operation and return its result; return None if this class does not implement it.
 
-        Raises SandboxRefusal.
+        Raises SandboxRefusal if AWS would refuse the request.
         """
         if operation in {"SimulateCustomPolicy", "SimulatePrincipalPolicy"}:
             return _page(self._simulate(parameters, account), parameters)

@@ -68,7 +68,7 @@ class Oidc:
         ] = {DEVICE: self._by_device, AUTHORIZATION_CODE: self._by_code, REFRESH: self._by_refresh}
 
     def perform(self, operation: str, parameters: Parameters, visit: Visit) -> Granted:
-        """Perform the operation. Raises SandboxRefusal."""
+        """Perform the operation. Raises SandboxRefusal if AWS would refuse the request."""
         return self._operations[operation](parameters, visit)
 
     def _register_client(self, parameters: Parameters, visit: Visit) -> Granted:

@@ -74,7 +74,7 @@ class AccessPortal:
     def perform(
         self, operation: str, instance: Instance, login: PortalLogin, parameters: Parameters, now: float
     ) -> Performed:
-        """Perform the operation. Raises SandboxRefusal."""
+        """Perform the operation. Raises SandboxRefusal if AWS would refuse the request."""
         if operation != "Logout" and login.scopes and ACCOUNT_ACCESS not in login.scopes:
             raise no_access()
         return self._operations[operation](instance, login, parameters, now)

@@ -50,7 +50,7 @@ class AssertionContent(NamedTuple):
 def read_assertion(assertion: Element, partition: str, now: float) -> AssertionContent:
     """Check the assertion at time `now` and return its content. Its audience must be AWS in that partition.
 
-    Raises SandboxRefusal.
+    Raises SandboxRefusal if AWS would refuse the request.
     """
     _check_age(assertion, now)
     recipient = _recipient(assertion, partition, now)

@@ -40,7 +40,7 @@ _ENCRYPTED: Final = "The dsops sandbox does not decrypt assertions: let the iden
 
 
 def verify(assertion: str, role_arn: str, provider: SamlProvider | None, now: float) -> IdentityProof:
-    """Verify a base64 SAML response for assuming that role. Raises SandboxRefusal."""
+    """Verify a base64 SAML response for assuming that role. Raises SandboxRefusal if AWS would refuse the request."""
     if provider is None:
         raise invalid("Specified provider doesn't exist")
     response = _response(assertion)

@@ -36,7 +36,7 @@ class AssumeRole:
         self._seal = seal
 
     def perform(self, turn: AuthenticatedRequest) -> dict[str, Value]:
-        """Assume the role and return the response. Raises SandboxRefusal."""
+        """Assume the role and return the response. Raises SandboxRefusal if AWS would refuse the request."""
         caller, world = turn.caller, self._issuing.world
         role_arn = turn.text("RoleArn")
         if caller.principal.kind == "root":

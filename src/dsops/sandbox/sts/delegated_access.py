@@ -29,7 +29,7 @@ class _Giver(NamedTuple):
 
 
 def get_delegated_access_token(issuing: Issuing, seal: Seal, turn: AuthenticatedRequest) -> dict[str, Value]:
-    """Redeem the request's trade-in token for credentials. Raises SandboxRefusal."""
+    """Redeem the request's trade-in token for credentials. Raises SandboxRefusal if AWS would refuse the request."""
     issuing.require_action(turn, "sts:GetDelegatedAccessToken")
     opened = seal.open("trade-in", turn.text("TradeInToken"))
     if opened is None:

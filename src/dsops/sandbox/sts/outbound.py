@@ -62,7 +62,7 @@ class Outbound:
         return self._issuers.get(account)
 
     def get_web_identity_token(self, turn: AuthenticatedRequest) -> dict[str, Value]:
-        """Issue a token that identifies the caller. Raises SandboxRefusal."""
+        """Issue a token that identifies the caller. Raises SandboxRefusal if AWS would refuse the request."""
         refuse_global_endpoint(turn)
         caller, session = turn.caller, turn.caller.session
         if caller.principal.kind == "federated-session" or (session is not None and session.kind == "assumed-root"):

@@ -39,7 +39,7 @@ class PassedTags(NamedTuple):
 def read_policies(turn: AuthenticatedRequest, world: World, account: str) -> PolicyLayer | None:
     """Return the session policies in the request. Managed policies must be the account's own or AWS's.
 
-    Raises SandboxRefusal.
+    Raises SandboxRefusal if AWS would refuse the request.
     """
     if "Policy" not in turn.parameters and not turn.parameters.get("PolicyArns"):
         return None
@@ -66,7 +66,7 @@ def read_policies(turn: AuthenticatedRequest, world: World, account: str) -> Pol
 
 
 def read_tags(turn: AuthenticatedRequest) -> PassedTags:
-    """Return the session tags in the request and those inherited. Raises SandboxRefusal."""
+    """Return the session tags in the request and those inherited. Raises SandboxRefusal for an invalid tag."""
     entries = cast("Sequence[Mapping[str, str]]", turn.parameters.get("Tags", ()))
     passed = tuple((entry.get("Key", ""), entry.get("Value", "")) for entry in entries)
     transitive_keys = cast("Sequence[str]", turn.parameters.get("TransitiveTagKeys", ()))
