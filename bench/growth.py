@@ -10,6 +10,8 @@ costs the same at each size.
 from __future__ import annotations
 
 import argparse
+import atexit
+import functools
 import json
 import math
 import os
@@ -27,13 +29,15 @@ from bench.run import machine  # noqa: E402 - the folder above is on the path on
 from dsops.audit.chain import START, hash_of, link  # noqa: E402
 from dsops.cli import main as run_command  # noqa: E402
 from tests.sandboxes import Keys, Lab  # noqa: E402
+from tests.unit.cli.stub_aws import StubAws  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 LIMIT = 1.15
 COUNTED_LIMIT = 1.05
 CALLS = 20
+NO_VARIABLES: Mapping[str, str] = {}
 ROUNDS = 3
 ACCOUNT = "111111111111"
 TRUST = json.dumps(
@@ -102,6 +106,36 @@ def variables(count: int) -> str:
     return "\n".join(["version: 1", "envs:", "  production:", *lines, ""])
 
 
+def readers(count: int) -> str:
+    """Return a configuration with so many roles, each of which reads one secret of the stub."""
+    lines = ["version: 1", "defaults: {aws.sts: {region: us-east-1}}", "secretStores:"]
+    for number in range(count):
+        lines.append(f"  role-{number}: {{type: aws.sts, role_arn: 'arn:aws:iam::123456789012:role/R{number}'}}")
+        lines.append(f"  secrets-{number}: {{type: aws.secretsmanager, credentials_from: role-{number}}}")
+    lines += ["envs:", "  production:"]
+    lines += [f"    V{number}: {{from: {{store: secrets-{number}, key: prod/token}}}}" for number in range(count)]
+    return "\n".join([*lines, ""])
+
+
+@functools.cache
+def stub_address() -> str:
+    """Return the address of a stub of AWS, which runs until this process ends."""
+    aws = StubAws()
+    atexit.register(aws.__exit__)
+    return aws.__enter__().server.url
+
+
+def with_aws(*words: str) -> Callable[[int, Path], Callable[[], object]]:
+    """Return how to prepare a command that assumes so many roles, and sends its requests to the stub of AWS."""
+
+    def prepare(size: int, folder: Path) -> Callable[[], object]:
+        (folder / "dsops.yaml").write_text(readers(size), encoding="utf-8")
+        environ = {"AWS_ENDPOINT_URL": stub_address(), "AWS_REGION": "us-east-1", "DSOPS_KEYRING": "off"}
+        return _in_folder(folder, words, environ)
+
+    return prepare
+
+
 def command(*words: str, written: Callable[[int], str] = configuration) -> Callable[[int, Path], Callable[[], object]]:
     """Return how to prepare a command on a configuration of a size, which `written` returns."""
 
@@ -158,9 +192,9 @@ def policy_check(size: int, folder: Path) -> Callable[[], object]:
     return _in_folder(folder, ("policy", "check", *sorted(path.name for path in folder.glob("*.json"))))
 
 
-def _in_folder(folder: Path, words: Sequence[str]) -> Callable[[], object]:
+def _in_folder(folder: Path, words: Sequence[str], environ: Mapping[str, str] = NO_VARIABLES) -> Callable[[], object]:
     def action() -> None:
-        with quiet(folder):
+        with quiet(folder, environ):
             code = run_command(words)
         if code:
             raise SystemExit(f"`dsops {' '.join(words)[:60]}` ended with exit code {code}")
@@ -169,7 +203,7 @@ def _in_folder(folder: Path, words: Sequence[str]) -> Callable[[], object]:
 
 
 @contextmanager
-def quiet(folder: Path) -> Iterator[None]:
+def quiet(folder: Path, variables: Mapping[str, str] = NO_VARIABLES) -> Iterator[None]:
     """Work in the folder, with a home folder and keys of its own and without output to stdout and stderr."""
     before, environ = Path.cwd(), dict(os.environ)
     saved = [os.dup(1), os.dup(2)]
@@ -178,7 +212,7 @@ def quiet(folder: Path) -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith(("AWS_", "DSOPS_"))]:
             del os.environ[name]
         os.environ |= {"HOME": str(folder), "AWS_ACCESS_KEY_ID": "AKIABENCHBENCHBENCHB", "AWS_SECRET_ACCESS_KEY": "b"}
-        os.environ["DSOPS_AGENT"] = "off"
+        os.environ |= {"DSOPS_AGENT": "off", **variables}
         os.chdir(folder)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
@@ -350,6 +384,9 @@ CASES = (
         FEW,
     ),
     Case("stores, AWS profiles", profiles, STORES, FEW_STORES),
+    Case("complete, stores", command("complete", "--", "credentials", ""), STORES, FEW_STORES),
+    Case("doctor", with_aws("doctor", "--config", "dsops.yaml"), (50, 100, 200), (10, 20, 40)),
+    Case("explain", with_aws("explain", "--config", "dsops.yaml", "--env", "production"), (50, 100, 200), (10, 20, 40)),
     Case("audit list", audit("list"), MANY, FEW),
     Case("audit verify", audit("verify"), MANY, FEW),
     Case("policy check, one policy", statements, (250, 500, 1000), (10, 20, 40)),

@@ -12,7 +12,7 @@ from dsops.aws.http.network import TRUST_VARIABLES, is_excepted, proxy_for, syst
 from dsops.doctor.check import Check, failed
 from dsops.endpoint import Endpoint, parse_address
 from dsops.errors import ConfigError, DsopsError, ServiceError, TimedOut, VariableInvalid
-from dsops.plan import Plan, Step, region_of
+from dsops.plan import Plan, PlannedVariable, Step, region_of
 from dsops.runtime import Event, PartCount, Runtime
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.sso_login import session_of
@@ -38,15 +38,16 @@ def endpoints_of_plan(plan: Plan, runtime: Runtime) -> Iterator[Endpoint]:
 
     An invalid endpoint is reported by the check of its store.
     """
+    variables = plan.variables_by_step()
     for step in plan.steps.values():
-        for region in _regions(step, plan, runtime):
+        for region in _regions(step, variables.get(step.name, ()), runtime):
             try:
                 yield endpoint_of(step, step.type.service, runtime, region)
             except ConfigError:
                 continue
 
 
-def _regions(step: Step, plan: Plan, runtime: Runtime) -> Iterable[str]:
+def _regions(step: Step, variables: Iterable[PlannedVariable], runtime: Runtime) -> Iterable[str]:
     if not step.type.service:
         return ()
     if step.type.service == "sso":
@@ -54,11 +55,7 @@ def _regions(step: Step, plan: Plan, runtime: Runtime) -> Iterable[str]:
             return (session_of(step.settings, runtime.environ, runtime.folder).region,)
         except ConfigError:
             return ()
-    keys = [
-        variable.reference.key
-        for variable in plan.variables
-        if variable.step == step.name and variable.reference is not None
-    ]
+    keys = [variable.reference.key for variable in variables if variable.reference is not None]
     if step.type.read_action and keys:
         return dict.fromkeys(region_of(key, step) for key in keys)
     return (step.region,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from dsops.aws.apis.sts import CallerIdentity, get_caller_identity
@@ -16,7 +16,7 @@ from dsops.doctor.network import look_at
 from dsops.doctor.permissions import check_batches, check_trust
 from dsops.endpoint import Endpoint
 from dsops.errors import DsopsError
-from dsops.plan import Plan, SecretReference, Step
+from dsops.plan import Plan, PlannedVariable, SecretReference, Step
 from dsops.resolve import MISSING, Resolver, Trial
 from dsops.resolve.base import base_endpoint, base_source
 from dsops.runtime import PartCount, Runtime
@@ -122,8 +122,10 @@ def _store_checks(
     The check is `skipped` if the store failed only because the credentials that it uses failed.
     """
     culprits: dict[int, str] = {}
+    variables = plan.variables_by_step()
     for step in plan.steps.values():
-        session, outcomes = trial.sessions.get(step.name), _without_optional(plan, step, trial.outcomes.get(step.name))
+        session = trial.sessions.get(step.name)
+        outcomes = _without_optional(variables.get(step.name, ()), trial.outcomes.get(step.name))
         name = f"store {step.name}" + ("" if outcomes is None else f" ({plan.environment})")
         # If the check reads nothing from a store, the store gets the outcome of the session that would read it.
         below = trial.sessions.get(step.credentials_from) if outcomes is None else None
@@ -145,12 +147,11 @@ def _store_checks(
 _Outcomes = Mapping[SecretReference, Secret | DsopsError] | DsopsError | None
 
 
-def _without_optional(plan: Plan, step: Step, outcomes: _Outcomes) -> _Outcomes:
+def _without_optional(variables: Iterable[PlannedVariable], outcomes: _Outcomes) -> _Outcomes:
     """Return the outcomes, except those of missing secrets with a `default` or `optional`."""
     if not isinstance(outcomes, Mapping):
         return outcomes
-    of_step = [variable for variable in plan.variables if variable.step == step.name]
-    needed = {entry.reference for entry in of_step if entry.default is None and not entry.optional}
+    needed = {variable.reference for variable in variables if variable.default is None and not variable.optional}
     return {
         reference: outcome
         for reference, outcome in outcomes.items()

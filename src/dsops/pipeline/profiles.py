@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 
 from dsops.aws.identity.ambient_files import config_file, content, credentials_file
-from dsops.aws_config.layer import profile_sections
-from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
 from dsops.config.files import digest
 from dsops.config.layers import ProfileLayer, user_file
 from dsops.errors import ConfigUnreadable, Where
 from dsops.model import Config, SourceFile
 from dsops.runtime import Runtime
+from dsops.startup import TYPE_CHECKING
 from dsops.user_folders import shown_path
+
+# `aws_config` is imported where a file is parsed: `plan` parses none if the files contain none of its names.
+if TYPE_CHECKING:
+    from dsops.aws_config.profiles import Profiles
 
 
 def read_profile_layer(runtime: Runtime, names: Collection[str] | None) -> ProfileLayer:
@@ -24,6 +28,8 @@ def read_profile_layer(runtime: Runtime, names: Collection[str] | None) -> Profi
     key = ("profiles", *[(file.shown, file.sha256) for file, _ in read], None if names is None else tuple(names))
     layer: ProfileLayer | None = kept.get(key) if kept else None
     if layer is None:
+        from dsops.aws_config.layer import profile_sections
+
         sections, notes = profile_sections(_parsed(read), names)
         layer = ProfileLayer(sections, (), notes)
         if kept:
@@ -47,6 +53,8 @@ def replaced_names(config: Config, runtime: Runtime) -> list[str]:
     """
     files = {file.shown for file in config.files if file.written != user_file(runtime.environ)}
     names = [name for name, store in config.stores.items() if store.where.file in files and not store.where.is_profile]
+    texts = [data for _, data in _read_files(runtime)]
+    names = [name for name in names if any(os.fsencode(name) in text for text in texts)]
     profiles = read_profile_layer(runtime, names).sections.stores if names else {}
     return [
         *config.replaced,
@@ -68,6 +76,8 @@ def _existing(read: list[tuple[SourceFile, bytes]]) -> tuple[SourceFile, ...]:
 
 
 def _parsed(read: list[tuple[SourceFile, bytes]]) -> Profiles:
+    from dsops.aws_config.profiles import SourceText, read_profiles
+
     texts = []
     for file, data in read:
         try:

@@ -198,3 +198,11 @@ class Plan(NamedTuple):
     """
     read: ReadFiles = ReadFiles()
     """The configuration files from which the plan was made."""
+
+    def variables_by_step(self) -> Mapping[str, list[PlannedVariable]]:
+        """Return the variables that read from each step; a step that no variable reads from is missing."""
+        variables: dict[str, list[PlannedVariable]] = {}
+        for variable in self.variables:
+            if variable.reference is not None:
+                variables.setdefault(variable.step, []).append(variable)
+        return variables

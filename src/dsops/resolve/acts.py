@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Mapping
 from dsops.credentials import Credentials, SandboxRun
 from dsops.endpoint import is_aws_host, parse_address
 from dsops.errors import DsopsError, ServiceError
-from dsops.plan import Plan, SecretReference, Step
+from dsops.plan import PlannedVariable, SecretReference, Step
 from dsops.runtime import Act, Runtime
 from dsops.secret import Secret
 from dsops.stores.endpoints import endpoint_of
@@ -65,8 +65,8 @@ def held(step: Step, session: Credentials, hop: int, runtime: Runtime) -> Act:
 
 
 def reads(
-    plan: Plan,
     step: Step,
+    variables: Iterable[PlannedVariable],
     outcomes: Mapping[SecretReference, Secret | DsopsError],
     metadata_by_reference: Mapping[SecretReference, SecretMetadata],
     reader: Credentials | None,
@@ -75,11 +75,11 @@ def reads(
     is_cached: bool = False,
     is_of_sandbox: bool | None = None,
 ) -> Iterable[Act]:
-    """Yield one record for each secret that was read, even if several variables use the secret."""
+    """Yield one record for each secret that was read, even if several of the step's variables use the secret."""
     secrets: dict[tuple[str, str], list[SecretReference]] = {}
     for reference in outcomes:
         secrets.setdefault((reference.key, reference.version), []).append(reference)
-    of_step, variables = _of_step(step, runtime), _variables(plan, step)
+    of_step, variable_names = _of_step(step, runtime), _names(variables)
     for (key, version), references in secrets.items():
         metadata = next(
             (metadata_by_reference[reference] for reference in references if reference in metadata_by_reference),
@@ -88,7 +88,7 @@ def reads(
         failures = [outcome for outcome in map(outcomes.get, references) if isinstance(outcome, DsopsError)]
         # If only a field is missing, the read did not fail, because the secret itself was read.
         error = failures[0] if len(failures) == len(references) or (failures and not metadata.version) else None
-        names = [name for reference in references for name in variables.get(reference, ())]
+        names = [name for reference in references for name in variable_names.get(reference, ())]
         facts: dict[str, object] = {
             **of_step,
             "secret": key,
@@ -118,11 +118,11 @@ def reads(
         )
 
 
-def _variables(plan: Plan, step: Step) -> Mapping[SecretReference, list[str]]:
-    """Return reference -> names of the step's variables that read it."""
+def _names(variables: Iterable[PlannedVariable]) -> Mapping[SecretReference, list[str]]:
+    """Return reference -> names of the variables that read it."""
     names: dict[SecretReference, list[str]] = {}
-    for variable in plan.variables:
-        if variable.step == step.name and variable.reference is not None:
+    for variable in variables:
+        if variable.reference is not None:
             names.setdefault(variable.reference, []).append(variable.name)
     return names
 

@@ -30,7 +30,6 @@ from dsops.startup import NamedTuple
 from dsops.stores import secret_store
 from dsops.stores.interface import SecretMetadata
 from dsops.tasks import Work, settle
-from dsops.transform import apply
 
 _Outcomes = Mapping[SecretReference, Secret | DsopsError]
 
@@ -113,6 +112,8 @@ class Resolver:
         self._client = client
         self._cache = cache
         self._hand_on = HAND_ON if min_ttl_seconds is None else LifetimeNeed(True, min_ttl_seconds)
+        self._variables: Mapping[str, list[PlannedVariable]] | None = None
+        """The plan's variables by step, once they are needed."""
         self.handed_on: dict[str, Credentials] = {}
         """Maps a step to its session, for sessions that are values of variables. `secrets` fills this dict."""
 
@@ -256,10 +257,12 @@ class Resolver:
         """Add the reads to the audit trail if the trail is on."""
         journal = self._runtime.journal
         if journal is not None:
+            if self._variables is None:
+                self._variables = self._plan.variables_by_step()
             is_of_sandbox = acts.is_of_sandbox(step, self._runtime, self._client.sandboxes)
             read = acts.reads(
-                self._plan,
                 step,
+                self._variables.get(step.name, ()),
                 outcomes,
                 metadata_by_reference,
                 reader,
@@ -309,6 +312,8 @@ def _value(
         if isinstance(value, MISSING) and variable.optional:
             return None
     if isinstance(value, Secret) and variable.transforms:
+        from dsops.transform import apply  # most variables have no transforms
+
         try:
             return apply(value, variable.transforms, budget)
         except DsopsError as error:

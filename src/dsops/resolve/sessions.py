@@ -56,6 +56,8 @@ class PlanSessions:
         self._cache = cache
         self._needs = handed_on
         self._obtained: dict[Fingerprint, AsyncOnce[Obtained]] = {}
+        self._longest: dict[str, int] = {}
+        """Step -> the number of hops of the longest chain that contains it; empty until it is needed."""
         self._heirs: set[str] = set()
         """The steps whose connection has been reused by a step that uses their session."""
 
@@ -275,14 +277,15 @@ class PlanSessions:
 
     def _hops(self, step: Step) -> int:
         """Return the number of hops of the longest chain that contains the step."""
-        issuing = [issuer for issuer in self._plan.steps.values() if issuer.type.gives_credentials]
-        return max(self.hop(issuer) for issuer in issuing if self._is_below(step, issuer))
-
-    def _is_below(self, step: Step, other: Step) -> bool:
-        """Whether `other` is the step itself or a later hop in its chain."""
-        while other.name != step.name and other.credentials_from:
-            other = self._plan.steps[other.credentials_from]
-        return other.name == step.name
+        if not self._longest:
+            steps = [issuer for issuer in self._plan.steps.values() if issuer.type.gives_credentials]
+            for issuer in steps:  # each after the step whose credentials it uses
+                self._longest[issuer.name] = 1 + self._longest.get(issuer.credentials_from, 0)
+            for issuer in reversed(steps):
+                if issuer.credentials_from in self._longest:
+                    below = self._longest[issuer.credentials_from]
+                    self._longest[issuer.credentials_from] = max(below, self._longest[issuer.name])
+        return self._longest[step.name]
 
     def _hops_before(self, step: Step) -> tuple[Hop, ...]:
         if not step.credentials_from:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dsops.errors import DsopsError, FieldMissing, ValueUnusable
 from dsops.plan import Step
 from dsops.secret import Secret
-from dsops.transform import extract
 
 
 def seconds_of(step: Step) -> int | None:
@@ -27,6 +26,8 @@ def pick(value: Secret, field: str, subject: str) -> Secret | DsopsError:
     """
     if not field:
         return value
+    from dsops.transform import extract  # most secrets are used as they are
+
     try:
         return extract(value, field)
     except (FieldMissing, ValueUnusable) as error:

@@ -42,8 +42,7 @@ dsops.resolve.resolver dsops.resolve.sessions dsops.runtime dsops.schema dsops.s
 dsops.schema.existing_credentials dsops.schema.local dsops.schema.operation dsops.schema.sso dsops.schema.store_type
 dsops.schema.sts dsops.schema.sts_keys dsops.schema.sts_operations dsops.secret dsops.startup dsops.stores
 dsops.stores.aws_secretsmanager dsops.stores.aws_sts dsops.stores.endpoints dsops.stores.fields dsops.stores.interface
-dsops.tasks dsops.transform dsops.transform.apply dsops.transform.extract dsops.transform.parse dsops.user_folders
-dsops.version
+dsops.tasks dsops.user_folders dsops.version
 """
 
 # aws/http/transport.py loads pycurl's extension without adding it to sys.modules.
