@@ -87,6 +87,15 @@ class ServiceReference:
             self._uses[key] = self._use(prefix, action) if is_known else None
         return self._uses[key]
 
+    def access_level(self, prefix: str, action: str) -> str:
+        """Return AWS's access level of `prefix:action`, such as `Read` or `List`; "" for an unknown action.
+
+        Both arguments are in lower case.
+        """
+        if prefix not in self._known or not self._data.actions.action_exists(prefix, action):
+            return ""
+        return str(self._data.actions.get_action_details(prefix, action)["accessLevel"])
+
     def _use(self, prefix: str, action: str) -> ActionUse:
         details = self._data.actions.get_action_details(prefix, action)
         resources = self._resources(prefix)

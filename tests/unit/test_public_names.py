@@ -16,14 +16,15 @@ SOURCE = Path(dsops.__file__).parent
 DOORS = {
     "dsops": "open",
     "dsops.policy": """
-        ANY_ACCOUNT AccountPlace ActionFacts AnsweredCase Attached AuthorizationReference Case CaseQuestion
-        CompletedQuestion Condition Decision DeclaredPolicies Effect Entity Expected Facts Finding KIND_WORDS LintReport
-        LintRule Needs Outcome POLICY_TYPES ParsedPolicy Place Policies Policy PolicyFile PolicyFiles PolicyKind
-        PolicySet PolicyText PolicyType Principal RULES ReadFile Reason Request ResourcePolicy SECRET_KEYS SEVERITIES
+        ANY_ACCOUNT ANY_CHARACTER ANY_TEXT AccountPlace ActionFacts AnsweredCase Attached AuthorizationReference
+        Case CaseQuestion CompletedQuestion Condition Decision DeclaredPolicies Effect Entity Expected Facts
+        Finding KIND_WORDS LimitingPolicies LintReport LintRule Needs Outcome POLICY_TYPES ParsedPolicy
+        PartialDecision PartialRequest Place Policies Policy PolicyFile PolicyFiles PolicyKind PolicySet
+        PolicyText PolicyType Principal RULES ReadFile Reason Request ResourcePolicy SECRET_KEYS SEVERITIES
         ServiceFacts Severity Statement StatementReason UNKNOWN_SUFFIX UnmetElement Unread Verdict attached_of
         attribute_keys check_policy complete denial_sentence differences evaluate global_key_type is_kms_key
-        is_multi_valued is_negated is_unique_id lint lower_case needs_of parse_policy parse_policy_text read_caller
-        read_policy_source read_table shown_name simulate variable_keys
+        is_multi_valued is_negated is_unique_id is_unknown lint lower_case needs_of parse_policy
+        parse_policy_text read_caller read_policy_source read_table shown shown_name simulate variable_keys
     """,
     "dsops.testing": """
         Assume CredentialStoreContract CredentialSubject Identity LocalAws SandboxAccount SandboxClock

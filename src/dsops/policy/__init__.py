@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dsops.policy.evaluation.consulted import Effect, Policies, PolicyType
     from dsops.policy.evaluation.evaluate import Decision, evaluate
+    from dsops.policy.evaluation.partial_request import LimitingPolicies, PartialDecision, PartialRequest
     from dsops.policy.evaluation.question import Request
     from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement, is_negated
     from dsops.policy.evaluation.sentence import denial_sentence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from dsops.policy.language.letters import lower_case
     from dsops.policy.language.policy import KIND_WORDS, ParsedPolicy, Policy, PolicyKind, Statement
     from dsops.policy.language.principals import Principal, is_unique_id
+    from dsops.policy.language.reach import ANY_CHARACTER, ANY_TEXT, is_unknown, shown
     from dsops.policy.linting import RULES, SEVERITIES, LintReport, lint
     from dsops.policy.linting.finding import Finding, LintRule, Severity
     from dsops.policy.linting.keys import global_key_type, is_multi_valued
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY_ACCOUNT",
+    "ANY_CHARACTER",
+    "ANY_TEXT",
     "KIND_WORDS",
     "POLICY_TYPES",
     "RULES",
@@ -73,11 +77,14 @@ __all__ = [
     "Expected",
     "Facts",
     "Finding",
+    "LimitingPolicies",
     "LintReport",
     "LintRule",
     "Needs",
     "Outcome",
     "ParsedPolicy",
+    "PartialDecision",
+    "PartialRequest",
     "Place",
     "Policies",
     "Policy",
@@ -111,6 +118,7 @@ __all__ = [
     "is_multi_valued",
     "is_negated",
     "is_unique_id",
+    "is_unknown",
     "lint",
     "lower_case",
     "needs_of",
@@ -119,6 +127,7 @@ __all__ = [
     "read_caller",
     "read_policy_source",
     "read_table",
+    "shown",
     "shown_name",
     "simulate",
     "variable_keys",
@@ -127,6 +136,7 @@ __all__ = [
 _HOMES = {
     "evaluation.consulted": ("Effect", "Policies", "PolicyType"),
     "evaluation.evaluate": ("Decision", "evaluate"),
+    "evaluation.partial_request": ("PartialDecision", "PartialRequest", "LimitingPolicies"),
     "evaluation.question": ("Request",),
     "evaluation.reasons": ("Reason", "StatementReason", "UnmetElement", "is_negated"),
     "evaluation.sentence": ("denial_sentence",),
@@ -135,6 +145,7 @@ _HOMES = {
     "language.letters": ("lower_case",),
     "language.policy": ("KIND_WORDS", "ParsedPolicy", "Policy", "PolicyKind", "Statement"),
     "language.principals": ("Principal", "is_unique_id"),
+    "language.reach": ("ANY_CHARACTER", "ANY_TEXT", "is_unknown", "shown"),
     "linting": ("LintReport", "RULES", "SEVERITIES", "lint"),
     "linting.finding": ("Finding", "LintRule", "Severity"),
     "linting.keys": ("global_key_type", "is_multi_valued"),

@@ -23,6 +23,7 @@ from dsops.request.resources.secretsmanager import SecretResources
 from dsops.request.resources.sns import SnsResources
 from dsops.request.resources.sqs import SqsResources
 from dsops.request.resources.ssm import ParameterResources
+from dsops.request.resources.sts import StsResources
 
 __all__ = ["ResourceResolver"]
 
@@ -48,6 +49,7 @@ class ResourceResolver:
             "sns": SnsResources(lookups.resources),
             "sqs": SqsResources(lookups.resources),
             "ssm": ParameterResources(lookups.secrets, self._secrets),
+            "sts": StsResources(),
         }
         self._listed = ListedResources(lookups.resources)
 

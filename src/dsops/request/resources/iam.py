@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from dsops.arn import parse_arn
+from dsops.policy import ANY_TEXT, is_unknown
 from dsops.request.context import request_tags, tag_keys
 from dsops.request.lookups import PrincipalLookup
 from dsops.request.parameter_values import Parameters, listed_tags
@@ -89,9 +90,8 @@ class IamResources:
         for name, kind in _IAM_OWNERS.items():
             if name in parameters:
                 value = str(parameters[name])
-                existing_arn = (
-                    "" if is_new and name != "UserName" else self._principals.arn_named(caller.account, kind, value)
-                )
+                is_named = is_new and (name != "UserName" or operation == "CreateUser")
+                existing_arn = "" if is_named else self._principals.arn_named(caller.account, kind, value)
                 return existing_arn or f"{prefix}{kind}{path}{value}"
         for name in _IAM_ARNS:
             if parse_arn(str(parameters.get(name, ""))) is not None:
@@ -114,6 +114,9 @@ def _renamed(arn: str, operation: str, parameters: Parameters) -> str:
     kind, name = _RENAMES[operation]
     *head, resource = arn.split(":", 5)
     path, _, old = resource.removeprefix(kind).rpartition("/")
+    if is_unknown(old) and "NewPath" not in parameters:
+        # The path is unknown and stays as it is.
+        path = f"{path}/{ANY_TEXT}"
     return ":".join((*head, f"{kind}{parameters.get('NewPath', f'{path}/')}{parameters.get(name, old)}"))
 
 

@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from dsops.arn import is_account_id, parse_arn
 from dsops.errors import SandboxRefusal
+from dsops.policy import ANY_TEXT
 from dsops.request.context import request_tags, tag_keys
 from dsops.request.lookups import KeyLookup, SecretLocation
 from dsops.request.parameter_values import Parameters, inside, key_if_given, listed_tags, shown, text, texts
@@ -150,7 +151,7 @@ class KmsResources:
         key = self._keys.key(place, name)
         if key is None:
             return AuthorizationQuestion(
-                f"kms:{operation}", f"{_prefix(caller, named.account)}key/{name}", named.account, context
+                f"kms:{operation}", f"{_prefix(caller, named.account)}key/{name}", named.account, context | own_keys
             )
         own_keys |= {
             "kms:KeySpec": (key.spec,),
@@ -237,6 +238,8 @@ class KmsResources:
 def _read(key_id: str, caller: CallerView, home: str) -> _Named:
     """Parse a KeyId. Unusual forms are refused, because moto might interpret them as a key that was not authorized."""
     account, name = home, key_id
+    if key_id == ANY_TEXT:
+        return _Named("key", account, name)
     if key_id.startswith("arn:"):
         arn = parse_arn(key_id)
         if arn is None or arn.service != "kms" or arn.partition != caller.partition or not is_account_id(arn.account):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dsops.policy import is_unknown
 from dsops.request.context import request_tags, tag_keys
 from dsops.request.lookups import SecretLocation, SecretLookup
 from dsops.request.parameter_values import Parameters, listed_tags
@@ -27,7 +28,8 @@ class SecretResources:
         place = SecretLocation(caller.account, caller.region)
         if operation == "CreateSecret":
             # The ARN that the secret will have, with placeholders for its six random characters.
-            arn, account = self._secret_lookup.resource_of(f"{parameters['Name']}-AAAAAA", place)
+            arn, account = self._secret_lookup.resource_of(str(parameters["Name"]), place)
+            arn = arn if is_unknown(arn) else f"{arn}-AAAAAA"
             yield AuthorizationQuestion(action, arn, account, context, shown=str(parameters["Name"]))
             if parameters.get("Tags"):
                 yield AuthorizationQuestion(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dsops.errors import AwsAnswer, SandboxRefusal
+from dsops.policy import Decision, denial_sentence
 
 
 def refusal(code: str, message: str | None, status: int = 400) -> SandboxRefusal:
@@ -21,6 +22,16 @@ def answer_of(refused: SandboxRefusal) -> AwsAnswer:
 def access_denied(message: str) -> SandboxRefusal:
     """Return an AccessDenied error (403)."""
     return refusal("AccessDenied", message, 403)
+
+
+def denied(decision: Decision, shown_arn: str = "") -> SandboxRefusal:
+    """Return AccessDenied (403) with AWS's message. `shown_arn` is shown in place of the resource's ARN."""
+    request = decision.request
+    sentence = denial_sentence(request, decision)
+    if shown_arn and shown_arn != request.resource:
+        named = "" if shown_arn == "*" else f" on resource: {shown_arn}"
+        sentence = sentence.replace(f" on resource: {request.resource}", named, 1)
+    return access_denied(sentence)
 
 
 def invalid_token() -> SandboxRefusal:

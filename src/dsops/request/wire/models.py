@@ -99,6 +99,36 @@ def protocols(service: str) -> tuple[Protocol, ...]:
     return tuple(sorted(spoken, key=lambda protocol: protocol == "cbor"))
 
 
+def resolve_endpoint(service: str, region: str, *, is_fips: bool, is_dual_stack: bool) -> tuple[str, str] | None:
+    """Return the URL of a service by botocore's rules, and the region in its signatures if it is another one ("").
+
+    Returns None if the rules give no endpoint.
+    """
+    from botocore.exceptions import BotoCoreError
+
+    provider = _endpoint_provider(service)
+    if provider is None:
+        return None
+    try:
+        found = provider.resolve_endpoint(Region=region, UseFIPS=is_fips, UseDualStack=is_dual_stack)
+    except (BotoCoreError, KeyError, TypeError):
+        return None
+    schemes = [scheme for scheme in found.properties.get("authSchemes", ()) if scheme.get("name") == "sigv4"]
+    return str(found.url), next((str(scheme["signingRegion"]) for scheme in schemes if "signingRegion" in scheme), "")
+
+
+@cache
+def _endpoint_provider(service: str) -> Any:
+    from botocore.endpoint_provider import EndpointProvider
+    from botocore.exceptions import UnknownServiceError
+
+    try:
+        rules = _loader().load_service_model(service, "endpoint-rule-set-1")
+    except UnknownServiceError:
+        return None
+    return EndpointProvider(rules, _loader().load_data("partitions"))
+
+
 def signing_name(service: str) -> str:
     """Return the service's name in the credential scope of its signatures."""
     return _SIGNED_ELSEWHERE.get(service) or SERVED[service].signing_name

@@ -17,10 +17,10 @@ from dsops.request.wire.checksums import PREFIX
 from dsops.request.wire.errors import refusal
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
-_SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
-_SIGNED_WITH_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+SIGNED_WITH_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
 _UNSIGNED_WITH_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
-_STREAMING = frozenset({_SIGNED_CHUNKS, _SIGNED_WITH_TRAILER, _UNSIGNED_WITH_TRAILER})
+_STREAMING = frozenset({SIGNED_CHUNKS, SIGNED_WITH_TRAILER, _UNSIGNED_WITH_TRAILER})
 _EMPTY = sha256(b"").hexdigest()
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,10})(?:;chunk-signature=([0-9a-f]{64}))?")
@@ -44,17 +44,23 @@ class ChunkSigner(NamedTuple):
 
 def stated_payload(request: HttpRequest, stated: str | None) -> str:
     """Return the payload hash for the canonical request. Raises XAmzContentSHA256Mismatch, InvalidRequest."""
-    if stated is None:
-        raise refusal("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+    stated = valid_hash(stated)
     if stated == UNSIGNED or stated in _STREAMING:
         return stated
-    if not _HASH.fullmatch(stated):
-        words = f"x-amz-content-sha256 must be {UNSIGNED}, {', '.join(sorted(_STREAMING))}, or a valid sha256 value."
-        raise refusal("InvalidArgument", words)
     if not hmac.compare_digest(stated, sha256(request.body).hexdigest()):
         raise refusal(
             "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed."
         )
+    return stated
+
+
+def valid_hash(stated: str | None) -> str:
+    """Return the value of x-amz-content-sha256 if its form is valid. Raises InvalidArgument, InvalidRequest."""
+    if stated is None:
+        raise refusal("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+    if stated != UNSIGNED and stated not in _STREAMING and not _HASH.fullmatch(stated):
+        words = f"x-amz-content-sha256 must be {UNSIGNED}, {', '.join(sorted(_STREAMING))}, or a valid sha256 value."
+        raise refusal("InvalidArgument", words)
     return stated
 
 
@@ -75,7 +81,7 @@ def opened(request: HttpRequest, payload: str, signer: ChunkSigner | None) -> Ht
         raise _mismatch()
     data, rest, last = _chunks(request.body, signer if is_signed else None)
     trailer: Mapping[str, str] = {}
-    if payload == _SIGNED_CHUNKS:
+    if payload == SIGNED_CHUNKS:
         if rest not in {b"", b"\r\n"}:
             raise _incomplete()
     else:

@@ -20,7 +20,8 @@ from dsops.request.wire.s3_payload import unsigned_body
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
 _BUCKET_IN_HOST = re.compile(
     r"([a-z0-9][a-z0-9.-]{1,61}?[a-z0-9])\."
-    r"(?:localhost|s3\.localhost|s3(?:[.-](?:dualstack|fips|[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}))*\.amazonaws\.com(?:\.cn)?)"
+    r"(?:localhost|s3\.localhost|s3(?:[.-](?:accelerate|dualstack|fips|[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}))*"
+    r"\.(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk|csp\.hci\.ic\.gov))"
     r"(?::\d+)?"
 )
 _SIGNATURES = frozenset(

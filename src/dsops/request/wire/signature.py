@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote_plus, unquote_to_bytes
 from dsops.errors import SandboxRefusal
 from dsops.request.messages import HttpRequest
 from dsops.request.wire.errors import refusal
-from dsops.request.wire.s3_payload import UNSIGNED, ChunkSigner, opened, stated_payload
+from dsops.request.wire.s3_payload import UNSIGNED, ChunkSigner, opened, stated_payload, valid_hash
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 _TERMINATOR = "aws4_request"
@@ -27,7 +27,8 @@ _EMPTY_SHA256 = sha256(b"").hexdigest()
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})(.{0,2})", re.DOTALL)
 _TIMESTAMP = re.compile(r"(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z", re.ASCII)
 _REGION = re.compile(r"(aws-global|[a-z]{2,4}(-[a-z]+){1,2}-\d{1,2})", re.ASCII)
-_UNSIGNED_BODIES = frozenset({"ebs", "mediastore"})
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+UNSIGNED_BODIES = frozenset({"ebs", "mediastore"})
 _LONGEST_PRESIGNED_SECONDS = 7 * 24 * 3600
 
 
@@ -46,6 +47,15 @@ class Claim(NamedTuple):
     session_token: str
     """The session token; "" for a long-term key."""
     is_presigned: bool
+
+
+class SignedHead(NamedTuple):
+    """A request whose signature is valid, before its body has arrived."""
+
+    payload: str
+    """The hash of the body that the signature covers, or a word such as `UNSIGNED-PAYLOAD`."""
+    chunk_signer: ChunkSigner
+    """Computes the signatures of the body's chunks."""
 
 
 def read_claim(request: HttpRequest, now: float, window_minutes: int) -> Claim:
@@ -86,16 +96,53 @@ def check_signature(request: HttpRequest, claim: Claim, secret: str) -> HttpRequ
     Returns the request; for S3 with its aws-chunked body decoded.
     """
     payload = _payload_hash(request, claim)
+    chunk_signer = _check(request, claim, secret, payload)
+    return opened(request, payload, chunk_signer) if claim.service == "s3" else request
+
+
+def check_signed_head(request: HttpRequest, claim: Claim, secret: str) -> SignedHead | None:
+    """Check the signature of a request whose body has not arrived.
+
+    Returns None if the signature covers a hash of the body that the headers do not state. Then it can be checked only
+    with the body.
+    """
+    payload = stated_hash(request, claim)
+    if payload is None:
+        return None
+    return SignedHead(payload, _check(request, claim, secret, payload))
+
+
+def stated_hash(request: HttpRequest, claim: Claim) -> str | None:
+    """Return the payload hash that the signature covers, if the head of the request states it."""
+    stated = request.headers.get("x-amz-content-sha256")
+    if claim.service != "s3":
+        is_stated = stated is not None and (_SHA256.fullmatch(stated) or claim.service in UNSIGNED_BODIES)
+        return stated if is_stated else None
+    if stated is None and claim.is_presigned:
+        stated = _parameters(request.query).get("X-Amz-Content-Sha256", UNSIGNED)
+    return valid_hash(stated)
+
+
+def canonical_hash(method: str, path: str, query: str, headers: Mapping[str, str], service: str, payload: str) -> str:
+    """Return the SHA-256 of the canonical request in which all of these headers are signed.
+
+    `headers` has names in lower case, in alphabetical order.
+    """
+    claim = Claim("", "", "", service, "", ";".join(headers), "", "", "", is_presigned=False)
+    request = HttpRequest(method, path, query, headers, b"", "")
+    return sha256(_canonical_request(request, claim, payload)).hexdigest()
+
+
+def _check(request: HttpRequest, claim: Claim, secret: str, payload: str) -> ChunkSigner:
+    """Refuse a request that was not signed with this key; return the signer of its body's chunks."""
     canonical = _canonical_request(request, claim, payload)
     scope = f"{claim.date}/{claim.region}/{claim.service}/{claim.terminator}"
     text = f"{ALGORITHM}\n{claim.timestamp}\n{scope}\n{sha256(canonical).hexdigest()}"
-    key = _signing_key(secret, claim.date, claim.region, claim.service)
+    key = signing_key(secret, claim.date, claim.region, claim.service)
     expected = hmac.new(key, text.encode(), sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), claim.signature.encode("utf-8", "surrogateescape")):
         raise _does_not_match()
-    if claim.service == "s3":
-        return opened(request, payload, ChunkSigner(key, claim.timestamp, scope, expected))
-    return request
+    return ChunkSigner(key, claim.timestamp, scope, expected)
 
 
 def _from_header(request: HttpRequest, header: str, now: float, window_minutes: int) -> Claim:
@@ -216,7 +263,7 @@ def _payload_hash(request: HttpRequest, claim: Claim) -> str:
         stated = _parameters(request.query).get("X-Amz-Content-Sha256", UNSIGNED if is_s3 else _EMPTY_SHA256)
     if is_s3:
         return stated_payload(request, stated)
-    if stated == UNSIGNED and claim.service in _UNSIGNED_BODIES:
+    if stated == UNSIGNED and claim.service in UNSIGNED_BODIES:
         return stated
     actual = sha256(request.body).hexdigest()
     if stated is not None and stated != actual:
@@ -287,7 +334,8 @@ def _parameters(query: str) -> dict[str, str]:
 
 
 @lru_cache(maxsize=4096)
-def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    """Return the key that signs the requests of one day, region and service."""
     key = hmac.digest(f"AWS4{secret}".encode(), date.encode(), sha256)
     for part in (region, service, _TERMINATOR):
         key = hmac.digest(key, part.encode(), sha256)

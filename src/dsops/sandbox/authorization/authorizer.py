@@ -6,11 +6,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from dsops.errors import SandboxRefusal
-from dsops.policy import Decision, Policies, Policy, PolicyKind, Request, denial_sentence, evaluate
+from dsops.policy import Decision, Policies, Policy, PolicyKind, Request, evaluate
 from dsops.request.question import AuthorizationQuestion
 from dsops.request.stored_policies import StoredPolicy, compiled
-from dsops.request.wire.errors import access_denied
+from dsops.request.wire.errors import denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import membership_keys
 from dsops.sandbox.state.organizations import Levels
@@ -157,16 +156,6 @@ class Authorizer:
         managed_policies = (self._world.managed_policy(account, arn) for arn in layer.managed_arns)
         # A policy that was deleted after the session was issued allows nothing, but its layer still applies.
         return (*texts, *(policy for policy in managed_policies if policy is not None))
-
-
-def denied(decision: Decision, shown_arn: str = "") -> SandboxRefusal:
-    """Return AccessDenied (403) with AWS's message. `shown_arn` is shown in place of the resource's ARN."""
-    request = decision.request
-    sentence = denial_sentence(request, decision)
-    if shown_arn and shown_arn != request.resource:
-        named = "" if shown_arn == "*" else f" on resource: {shown_arn}"
-        sentence = sentence.replace(f" on resource: {request.resource}", named, 1)
-    return access_denied(sentence)
 
 
 def _all_levels(levels: Levels, kind: PolicyKind) -> tuple[tuple[Policy, ...], ...]:

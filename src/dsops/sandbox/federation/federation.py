@@ -14,10 +14,10 @@ from dsops.policy import Principal
 from dsops.request.context import request_tags, tag_keys
 from dsops.request.question import AuthorizationQuestion
 from dsops.request.stored_policies import StoredPolicy
-from dsops.request.wire.errors import access_denied, refusal, validation
+from dsops.request.wire.errors import access_denied, denied, refusal, validation
 from dsops.request.wire.parameters import check_member
 from dsops.request.wire.responses import Value
-from dsops.sandbox.authorization.authorizer import NO_ROLE, Authorizer, denied
+from dsops.sandbox.authorization.authorizer import NO_ROLE, Authorizer
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.federation import web_identity

@@ -11,9 +11,9 @@ from functools import partial
 from dsops.policy import Principal
 from dsops.request.question import AuthorizationQuestion
 from dsops.request.stored_policies import StoredPolicy
-from dsops.request.wire.errors import refusal, validation
+from dsops.request.wire.errors import denied, refusal, validation
 from dsops.request.wire.responses import Value
-from dsops.sandbox.authorization.authorizer import Authorizer, denied
+from dsops.sandbox.authorization.authorizer import Authorizer
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.messages import Messages
 from dsops.sandbox.authorization.request import AuthenticatedRequest

@@ -1,0 +1,77 @@
+"""Hosts that are not AWS's: which of them the guarded command may reach through the guard."""
+
+from __future__ import annotations
+
+import ipaddress
+from fnmatch import fnmatchcase
+from typing import Final, Literal
+
+from dsops.guard.endpoints import is_aws_host
+from dsops.guard.exchange import Forward, RequestHead, Tunnel
+from dsops.request.messages import HttpAnswer
+
+Network = Literal["aws", "all"] | tuple[str, ...]
+"""`aws` for only AWS's hosts, `all`, or patterns of further hosts such as `*.example.com`."""
+
+_HTTPS: Final = 443
+_DROPPED: Final = frozenset(
+    """
+    connection content-length expect host keep-alive proxy-authenticate proxy-authorization proxy-connection te
+    transfer-encoding upgrade
+    """.split()
+)
+
+
+class OtherHosts:
+    """Decides about hosts that are not AWS's, by name."""
+
+    def __init__(self, network: Network) -> None:
+        self._patterns = ("*",) if network == "all" else () if network == "aws" else network
+
+    def is_other(self, head: RequestHead) -> bool:
+        """Whether a request is for a host that is not AWS's."""
+        return not head.is_direct and not is_aws_host(head.host)
+
+    def tunnel(self, host: str, port: int) -> Tunnel | HttpAnswer:
+        """Decide about a tunnel."""
+        host = host.lower().rstrip(".")
+        if is_aws_host(host):
+            return "open" if port == _HTTPS else _refused(f"{host}:{port}", "AWS's endpoints use port 443")
+        return "pass" if self._may_reach(host) else _not_listed(host)
+
+    def forward(self, head: RequestHead) -> Forward | HttpAnswer:
+        """Return a request without TLS to another host as it is, or the answer that refuses it."""
+        if not self._may_reach(head.host):
+            return _not_listed(head.host)
+        authority = head.host if head.port == 80 else f"{head.host}:{head.port}"
+        headers = (("host", authority), *(pair for pair in head.headers if pair[0] not in _DROPPED))
+        target = f"{head.path}?{head.query}" if head.query else head.path
+        return Forward(head.host, head.port, head.is_tls, target, head.method, headers, None)
+
+    def _may_reach(self, host: str) -> bool:
+        if host in self._patterns:
+            return True
+        # A pattern such as `*` does not open this machine and its metadata service, which has keys of its own.
+        return any(fnmatchcase(host, pattern.lower()) for pattern in self._patterns) and not _is_local(host)
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        # `127.1` or `0x7f000001` are addresses too, to some resolvers.
+        return host.rpartition(".")[2][:1].isdigit()
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    is_metadata = str(mapped) == "fd00:ec2::254"
+    return bool(mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified or is_metadata)
+
+
+def _not_listed(host: str) -> HttpAnswer:
+    return _refused(host, "it is not a host of AWS, and `--network` does not list it")
+
+
+def _refused(host: str, why: str) -> HttpAnswer:
+    text = f"dsops guard: {host} can't be reached through the guard: {why}\n"
+    return HttpAnswer(403, (("Content-Type", "text/plain; charset=utf-8"),), text.encode("utf-8", "replace"))

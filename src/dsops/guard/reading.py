@@ -1,0 +1,123 @@
+"""Convert the head and body of a request to the form that `request.wire` reads, and refuse what has two meanings.
+
+Another reader of the same bytes (AWS) must not find another operation, resource or value in them. So a request is
+refused if a header, a query parameter or a member of a JSON object is repeated.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from dsops.errors import SandboxRefusal
+from dsops.guard.exchange import RequestHead
+from dsops.request.messages import HttpRequest
+from dsops.request.wire.errors import refusal
+from dsops.request.wire.models import operation_model
+from dsops.request.wire.route import Route, query_pairs
+
+_TOKEN: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
+_VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
+_TARGET: Final = re.compile(r"(?:[A-Za-z0-9/\-._~!$&'()*+,;=:@?]|%[0-9A-Fa-f]{2})*")
+_DOTS: Final = re.compile(r"/(?:\.|%2e){1,2}(?:/|\Z)", re.IGNORECASE)
+_JOINED: Final = frozenset(("accept", "accept-encoding", "cache-control", "te", "via", "x-forwarded-for"))
+"""Headers whose values may be sent in several lines. All others are sent once."""
+_OVERRIDES: Final = frozenset(("x-http-method", "x-http-method-override", "x-method-override"))
+_SIGNATURE_PARAMETERS: Final = frozenset(
+    """
+    x-amz-algorithm x-amz-credential x-amz-date x-amz-expires x-amz-security-token x-amz-signature
+    x-amz-signedheaders
+    """.split()
+)
+
+
+def as_request(head: RequestHead, body: bytes | None) -> HttpRequest:
+    """Return the request with its headers as a mapping. Raises SandboxRefusal."""
+    headers: dict[str, str] = {}
+    for name, value in head.headers:
+        if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value) or name in _OVERRIDES:
+            raise ambiguous(f"the header `{name[:64]}` is not valid here")
+        if name in headers:
+            if name not in _JOINED:
+                raise ambiguous(f"the header `{name}` is repeated")
+            value = f"{headers[name]}, {value}"  # noqa: PLW2901 - the joined value takes the place of the last one
+        headers[name] = value.strip(" \t")
+    if not head.path.startswith("/") or not _TARGET.fullmatch(head.path) or "?" in head.path:
+        raise ambiguous("the path has characters that must be percent-encoded")
+    if not _TARGET.fullmatch(head.query):
+        raise ambiguous("the query has characters that must be percent-encoded")
+    return HttpRequest(head.method, head.path, head.query, headers, body or b"", head.peer)
+
+
+def check_unambiguous(route: Route, request: HttpRequest) -> None:
+    """Refuse a request whose query, form or JSON body has repeated or unknown members. Raises SandboxRefusal."""
+    names = [name for name, _ in query_pairs(request.query)]
+    if route.protocol in {"query", "ec2"}:
+        if request.method == "POST":
+            if names:
+                raise ambiguous("a form has no query string")
+            names = [name for name, _ in query_pairs(request.body.decode("utf-8", "replace"))]
+        _check_once(names)
+        return
+    if route.request is None:
+        if names:
+            raise ambiguous("a JSON or CBOR request has no query string")
+        if route.protocol == "json":
+            _check_json(request.body)
+        return
+    if route.service != "s3" and _DOTS.search(request.path):
+        raise ambiguous("the path has a segment `.` or `..`")
+    _check_once(_single(route, names))
+    if route.protocol == "rest-json" and request.body and not _has_opaque_body(route):
+        _check_json(request.body)
+
+
+def _single(route: Route, names: Iterable[str]) -> list[str]:
+    """Return the names of query parameters that may be sent only once: all except lists and maps of the model."""
+    shape = operation_model(route.service, route.operation).input_shape
+    members = () if shape is None else shape.members.values()
+    in_query = [member for member in members if member.serialization.get("location") == "querystring"]
+    if any(member.type_name == "map" for member in in_query):
+        return []
+    lists = {member.serialization.get("name") for member in in_query if member.type_name == "list"}
+    return [name for name in names if name not in lists]
+
+
+def _has_opaque_body(route: Route) -> bool:
+    shape = operation_model(route.service, route.operation).input_shape
+    payload = None if shape is None else shape.serialization.get("payload")
+    return payload is not None and shape.members[payload].type_name in {"blob", "string"}
+
+
+def _check_once(names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ambiguous(f"the parameter `{name[:64]}` is repeated")
+        seen.add(name)
+
+
+def _check_json(body: bytes) -> None:
+    """Refuse a JSON body with a repeated name. Bodies that are not JSON were refused before."""
+    if body:
+        json.loads(body, object_pairs_hook=_distinct)
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        _check_once(name for name, _ in pairs)
+    return members
+
+
+def without_signature(query: str) -> str:
+    """Return the query without the parameters of a presigned URL's signature."""
+    parts = [part for part in query.split("&") if part.partition("=")[0].lower() not in _SIGNATURE_PARAMETERS]
+    return "&".join(parts)
+
+
+def ambiguous(why: str) -> SandboxRefusal:
+    """Return the error for a request that the guard does not read in only one way."""
+    return refusal("InvalidRequest", f"dsops guard: not sent, because {why}.")
