@@ -125,7 +125,7 @@ class Journal(Protocol):
         """Write the collected acts. Raises AuditFailed if they can't be written and the user requires the trail."""
 
     def about(self, **facts: object) -> None:
-        """Set facts that all later acts contain, such as environment and configuration."""
+        """Add facts to all later acts, such as environment and configuration."""
 
     def answered_by(self, *, is_sandbox: bool) -> None:
         """Record whether a sandbox answered a call. The run is marked only if sandboxes answered all of its calls."""

@@ -62,7 +62,7 @@ class TrailJournal:
         return self._run
 
     def about(self, **facts: object) -> None:
-        """Set facts that all later records contain, such as the environment's name and the configuration."""
+        """Add facts to all later records, such as the environment's name and the configuration."""
         self._facts.update(facts)
 
     def answered_by(self, *, is_sandbox: bool) -> None:

@@ -53,7 +53,7 @@ class LazyJournal:
         self._make = make
 
     def about(self, **facts: object) -> None:
-        """Add facts that every later record contains."""
+        """Add facts to every later record."""
         self._facts.update(facts)
 
     def answered_by(self, *, is_sandbox: bool) -> None:

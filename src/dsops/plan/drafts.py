@@ -67,7 +67,7 @@ class Drafts:
             return self.by_name.get(name)
         self._failed.add(
             name
-        )  # Until the draft is complete, the name counts as failed. So a cycle of stores stops at this store.
+        )  # Until the draft is complete, the store counts as failed. This ends the recursion if stores form a cycle.
         store = self._config.stores.get(name)
         if store is None:
             near = nearest(name, self._config.stores)

@@ -110,7 +110,7 @@ def test_one_request_computes_at_a_time() -> None:
 
 
 def test_a_request_that_waits_lets_others_compute() -> None:
-    """A request that waits outside gives the turn away, also within a wait, and has it again afterwards."""
+    """While a request waits, other requests compute; after the wait, it continues alone."""
     gate = threading.Event()
 
     def wait(crew: Crew) -> None:

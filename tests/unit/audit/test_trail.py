@@ -244,7 +244,7 @@ def test_a_line_that_was_not_entered_in_the_head_is_taken_as_it_is(path: Path, e
 
 
 def test_an_old_head_blocks_no_writer(path: Path) -> None:
-    """With an old head file (as from a backup), the 25,000 newer lines are read within a second."""
+    """If the head file is older than 25,000 lines (restored from a backup), these lines are read within a second."""
     large = TrailLimits(max_bytes=1 << 40)
     write(path, "first", limits=large)
     head = path.with_name("audit.jsonl.head")

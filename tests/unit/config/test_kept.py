@@ -102,7 +102,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("names", [(), ("one",), ("three",), ("three", "one")], ids=str)
 def test_unchanged_files_are_parsed_once(home: Home, parsed: list[str], names: tuple[str, ...]) -> None:
-    """The second load parses nothing, and returns the same configuration as without anything kept."""
+    """The second load parses no file, and returns the same configuration as a load without the cache."""
     first = home.load(*names)
     assert len(parsed) == 4
     parsed.clear()

@@ -174,7 +174,7 @@ class CallDatabase:
             report_read(batch.size)
 
     def _insert_texts(self, batch: FileBatch) -> bool:
-        """Insert the batch by way of `plain_files`. Return False, and insert nothing, if a file needs `_load`."""
+        """Insert the decompressed batch. Return False, and insert nothing, if only `_load` can read a file."""
         with plain_files(batch, self._folder) as paths:
             if paths is None:
                 return False

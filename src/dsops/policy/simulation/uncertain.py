@@ -82,7 +82,7 @@ def _is_relevant(unread_part: Unread, request: Request, policies: Policies, give
         action = lower_case(request.action)
         statements = (statement for policy in policies.all_policies() for statement in policy.statements)
         return any(_depends(statement, is_unknown) and statement.actions.matches(action) for statement in statements)
-    # A boundary that allows everything has the same effect as no boundary, so the test uses no boundary.
+    # A boundary that allows everything has the same effect as no boundary, so this evaluation uses no boundary.
     reasons = evaluate(
         request, _with_stand_ins(policies, [unread_part], "nothing" if unread_part.place == "boundary" else "Allow")
     ).reasons
