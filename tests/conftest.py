@@ -103,6 +103,16 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     precompile(config, os.cpu_count() or 1)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """With `--dist loadfile`, give each worker whole groups of tests (tests/schedule.py)."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from tests.schedule import FileScheduling
+
+    return FileScheduling(config, log)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Exempt modules and test items from garbage collection, which otherwise takes a sixth of the CPU time."""

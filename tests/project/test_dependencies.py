@@ -24,21 +24,12 @@ DISTRIBUTIONS = {
     "prometheus_client": "prometheus-client",
     "prompt_toolkit": "prompt-toolkit",
     "promql_parser": "promql-parser",
+    "xdist": "pytest-xdist",
     "yaml": "pyyaml",
 }
 """Import name -> package, where they differ."""
 
-TOOLS = {
-    "awscli",
-    "awscrt",
-    "cfn-lint",
-    "import-linter",
-    "mypy",
-    "pytest-timeout",
-    "pytest-xdist",
-    "ruff",
-    "types-pyyaml",
-}
+TOOLS = {"awscli", "awscrt", "cfn-lint", "import-linter", "mypy", "pytest-timeout", "ruff", "types-pyyaml"}
 """Packages in requirements/dev.in that are run, not imported."""
 
 

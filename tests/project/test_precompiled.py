@@ -1,4 +1,4 @@
-"""The test files are compiled once per run, and the longest files run first."""
+"""The test files are compiled once per run, the longest files run first, and some folders on one worker."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from _pytest.assertion import rewrite
 
 from tests.groups import LONG_FILES
 from tests.precompiled import ROOT, compile_file, precompile, sources
+from tests.schedule import group_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,3 +76,10 @@ def test_a_run_compiles_its_tests_and_dsops() -> None:
 def test_the_long_files_exist() -> None:
     """Each file that runs first is there: a renamed file would run last, while the other workers wait."""
     assert all(file.is_file() for file in LONG_FILES)
+
+
+def test_a_worker_gets_whole_files() -> None:
+    """The tests of a file run on the same worker, and so do all tests of tests/project."""
+    ids = ["tests/unit/test_a.py::test_1[x::y]", "tests/unit/test_b.py::test_1", "tests/project/test_a.py::test_1"]
+
+    assert [group_of(node_id) for node_id in ids] == ["tests/unit/test_a.py", "tests/unit/test_b.py", "tests/project/"]

@@ -6,9 +6,14 @@ import pytest
 
 from bench.agent_growth import CASES as OF_AGENT
 from bench.growth import CASES, COUNTED_LIMIT, LIMIT, Case, counted, exponent
+from tests.groups import marks_of_rest
+
+EACH = [
+    pytest.param(case, marks=marks_of_rest(number, 3), id=case.name) for number, case in enumerate([*CASES, *OF_AGENT])
+]
 
 
-@pytest.mark.parametrize("case", [*CASES, *OF_AGENT], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", EACH)
 def test_work_is_linear(case: Case) -> None:
     """For each case, the number of executed lines grows at most linearly with the input."""
     assert counted(case) <= COUNTED_LIMIT

@@ -17,6 +17,7 @@ from dsops.request.wire.errors import refusal
 from dsops.request.wire.models import protocols, service_model
 from dsops.request.wire.service_table import SERVED
 from dsops.sandbox.state.closed_operations import SHUT, not_served
+from dsops.sandbox.state.quick_moto.key_pairs import generate_key_pairs_late
 from dsops.sandbox.state.quick_moto.sending import send_without_counting
 from dsops.sandbox.state.quick_moto.setup import quick_json, quick_s3, with_status
 
@@ -121,6 +122,7 @@ def _keep_from_waiting(service: str) -> None:
     - A Lambda function that another service invokes (SNS, SQS, S3, DynamoDB streams) would run in Docker for up to five
       minutes, although Docker is turned off in moto's settings.
     - SQS counts the queue's messages whenever a message is sent.
+    - KMS generates an RSA key pair for each key.
     """
     if service == "swf":
         vars(import_module("moto.swf.models"))["sleep"] = lambda _: None
@@ -129,6 +131,8 @@ def _keep_from_waiting(service: str) -> None:
         setattr(function, "_invoke_lambda", _run_no_function)  # noqa: B010 - private to moto
     elif service == "sqs":
         send_without_counting(import_module("moto.sqs.models"))
+    elif service == "kms":
+        generate_key_pairs_late(import_module("moto.kms.models"))
 
 
 def _run_no_function(_: object, event: str | None = None) -> tuple[str, bool, str]:  # noqa: ARG001 - moto's names

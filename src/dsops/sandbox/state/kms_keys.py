@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 from dsops.request.lookups import Grant, KmsKey, SecretLocation
 from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.resource_policies.key_policy import managed_key_policy
+from dsops.sandbox.state.quick_moto.key_pairs import generate_key_pairs_late
 from dsops.sandbox.state.world import World
 
 if TYPE_CHECKING:
+    from moto.core.base_backend import BackendDict
     from moto.kms import models as moto_kms
 
 
@@ -81,9 +83,7 @@ class KeyStore:
 
     def add(self, place: SecretLocation, key_id: str, policy: str | None, alias: str) -> str:
         """Create a customer managed key and an alias; return the key's ARN. `policy` None means CreateKey's default."""
-        from moto.kms.models import kms_backends
-
-        backend = kms_backends[place.account][place.region]
+        backend = _kms_backends()[place.account][place.region]
         key: moto_kms.Key = backend.create_key(policy, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "", None)
         if key_id:
             del backend.keys[key.id]
@@ -94,14 +94,19 @@ class KeyStore:
 
     def _kms(self, place: SecretLocation) -> moto_kms.KmsBackend | None:
         """Return the KMS backend for an account and region; None if the sandbox has no such backend."""
-        from moto.kms.models import kms_backends
-
         if place.account not in self._world.partitions:
             return None
         try:
-            return kms_backends[place.account][place.region]
+            return _kms_backends()[place.account][place.region]
         except KeyError:
             return None
+
+
+def _kms_backends() -> BackendDict[moto_kms.KmsBackend]:
+    from moto.kms import models
+
+    generate_key_pairs_late(models)
+    return models.kms_backends
 
 
 def _grant(grant: moto_kms.Grant) -> Grant:
