@@ -8,7 +8,7 @@ from dsops.document import Mapping, Node, Scalar, parse_yaml
 from dsops.errors import Where
 from dsops.model import Config, Environment, Field, Reference, SourceFile, StoreEntry, Text, Variable
 from dsops.plan import Ambient, Plan, Proof, make_plan, plan_store
-from dsops.plan.types import no_proof
+from dsops.plan.types import no_proof, no_recording
 from dsops.schema import BUILTIN_TYPES
 from dsops.transform import parse_transforms
 
@@ -60,6 +60,7 @@ def plan_of(
     lasts: bool = False,
     proof: Callable[[str, Settings], Proof] = no_proof,
     reason: str = "",
+    recorded: Callable[[str], str] = no_recording,
 ) -> Plan:
     """The plan of an environment (by default the first), or of one store."""
     config = config_of(text, is_allowed=is_allowed)
@@ -77,6 +78,7 @@ def plan_of(
             lasts=lasts,
             proof=proof,
             reason=reason,
+            recorded=recorded,
         )
     return make_plan(
         config,
@@ -90,6 +92,7 @@ def plan_of(
         lasts=lasts,
         proof=proof,
         reason=reason,
+        recorded=recorded,
     )
 
 

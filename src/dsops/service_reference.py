@@ -34,6 +34,8 @@ class ActionUse(NamedTuple):
     """The kinds of resources that the action can be limited to; () if it can be allowed only on `*`."""
     keys: Mapping[str, str]
     """Condition key in AWS's spelling -> its type."""
+    level: str = ""
+    """AWS's access level of the action, such as `Read` or `Permissions management, Write`."""
 
 
 class ServiceReference:
@@ -113,7 +115,7 @@ class ServiceReference:
             for key in keys
             if conditions.condition_key_exists(prefix, key)
         }
-        return ActionUse(str(details["name"]), tuple(kinds), types)
+        return ActionUse(str(details["name"]), tuple(kinds), types, str(details["accessLevel"]))
 
     def _read(self, prefix: str) -> ServiceFacts:
         resources = self._resources(prefix)

@@ -118,6 +118,18 @@ class PolicyUnreadable(ConfigError):
     code = "policy.unreadable"
 
 
+class RecordingInvalid(ConfigError):
+    """A recording of a run's calls (`dsops exec --record`) can't be read, or a line of it is malformed."""
+
+    code = "policy.recording-invalid"
+
+
+class RecordingEmpty(ConfigError):
+    """A recording has no call from which a policy could be made: AWS allowed none, or the calls need no permission."""
+
+    code = "policy.recording-empty"
+
+
 class PolicyIncomplete(ConfigError):
     """A policy can't be generated, because a required fact is unknown."""
 

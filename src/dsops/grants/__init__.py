@@ -1,7 +1,8 @@
 """The IAM policies that a plan needs: trust and permission policies of roles, permissions of base credentials.
 
 `grants_of` turns a plan into `Grants`, which `terraform` and `cloudformation` render.
-`dsops.plan.required_permissions` derives the permissions that each session needs. Imported by `cli` and `seed`.
+`dsops.plan.required_permissions` derives the permissions that each session needs. Imported by `cli`, `recording` and
+`seed`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ __all__ = [
     "BaseGrants",
     "GrantInputs",
     "Grants",
+    "ManagedPolicy",
     "Placeholder",
     "RoleGrants",
     "SessionGrants",
@@ -76,6 +78,15 @@ class BaseGrants(NamedTuple):
     account: str
     """The account id; "" if unknown."""
     permissions: tuple[Statement, ...]
+
+
+class ManagedPolicy(NamedTuple):
+    """A managed policy that belongs to no environment."""
+
+    name: str
+    """The name in IAM: letters, digits and `+=,.@_-`."""
+    description: str
+    statements: tuple[Statement, ...]
 
 
 class Grants(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dsops.grants import BaseGrants, Grants, RoleGrants
+from dsops.grants import BaseGrants, Grants, ManagedPolicy, RoleGrants
 from dsops.grants.names import UniqueNames
 from dsops.grants.placeholders import Placeholder, blanks_in
 from dsops.grants.selection import Selection
@@ -47,6 +47,24 @@ def template(grants: Grants, selection: Selection, description: str) -> Template
     return document
 
 
+def template_of_policy(managed: ManagedPolicy, description: str, metadata: Template) -> Template:
+    """Return a template with one managed policy. `metadata` is for people; CloudFormation does not use it."""
+    document: Template = {"AWSTemplateFormatVersion": "2010-09-09", "Description": description}
+    resource = {**_managed(managed), **({"Metadata": metadata} if metadata else {})}
+    return {**document, "Resources": {UniqueNames(_UNFIT, "").of(managed.name.title()): resource}}
+
+
+def _managed(managed: ManagedPolicy) -> Template:
+    return {
+        "Type": "AWS::IAM::ManagedPolicy",
+        "Properties": {
+            "ManagedPolicyName": managed.name,
+            "Description": managed.description,
+            "PolicyDocument": policy(list(managed.statements)),
+        },
+    }
+
+
 def _role(
     role: RoleGrants, names: UniqueNames, names_by_arn: dict[str, str], selection: Selection, environment: str
 ) -> Template:
@@ -79,14 +97,8 @@ def _role(
 
 
 def _base(base: BaseGrants, environment: str) -> Template:
-    return {
-        "Type": "AWS::IAM::ManagedPolicy",
-        "Properties": {
-            "ManagedPolicyName": f"dsops-{environment}-{base.who}",
-            "Description": f"What dsops needs for {environment}: attach it to the owner of these credentials",
-            "PolicyDocument": policy(list(base.permissions)),
-        },
-    }
+    description = f"What dsops needs for {environment}: attach it to the owner of these credentials"
+    return _managed(ManagedPolicy(f"dsops-{environment}-{base.who}", description, base.permissions))
 
 
 def _parameter_template(blank_value: Placeholder) -> Template:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from dsops.grants import BaseGrants, Grants, RoleGrants, SessionGrants
+from dsops.grants import BaseGrants, Grants, ManagedPolicy, RoleGrants, SessionGrants
 from dsops.grants.names import UniqueNames
 from dsops.grants.placeholders import Placeholder, blanks_in
 from dsops.grants.selection import Selection
 from dsops.plan.statements import policy
 
 _INDENT = "  "
+_UNFIT = r"[^A-Za-z0-9_-]"
 
 
 def terraform(grants: Grants, selection: Selection, head: str) -> str:
     """Return the text of one `main.tf`, formatted as `terraform fmt` does. `head` is its leading comment."""
-    names = UniqueNames(r"[^A-Za-z0-9_-]", "_")
+    names = UniqueNames(_UNFIT, "_")
     blocks: list[str] = []
     names_by_role: dict[str, str] = {}
     for role in grants.roles:
@@ -24,8 +25,25 @@ def terraform(grants: Grants, selection: Selection, head: str) -> str:
     blocks += [_base(base, names, grants.environment) for base in grants.bases if selection.has_permissions]
     blocks += [_session(session, names) for session in grants.sessions if selection.has_sessions]
     blanks = {blank_value.name: blank_value for blank_value in blanks_in(_shown_parts(grants, selection))}
-    comment = "".join([f"# {line}\n" for line in head.splitlines()])
-    return "\n".join([comment, *[_variable(blank_value) for blank_value in blanks.values()], *blocks])
+    return "\n".join([_comment(head), *[_variable(blank_value) for blank_value in blanks.values()], *blocks])
+
+
+def terraform_of_policy(managed: ManagedPolicy, head: str) -> str:
+    """Return the text of a `main.tf` with one managed policy. `head` is its leading comment."""
+    return f"{_comment(head)}\n{_managed(managed, UniqueNames(_UNFIT, '_').of(managed.name))}"
+
+
+def _comment(head: str) -> str:
+    return "".join([f"# {line}\n" for line in head.splitlines()])
+
+
+def _managed(managed: ManagedPolicy, resource: str) -> str:
+    fields = [
+        ("name", _text(managed.name)),
+        ("description", _text(managed.description)),
+        ("policy", f"jsonencode({hcl(policy(list(managed.statements)), 1)})"),
+    ]
+    return _block(f'resource "aws_iam_policy" "{resource}"', fields)
 
 
 def _role(
@@ -57,12 +75,8 @@ def _role(
 
 def _base(base: BaseGrants, names: UniqueNames, environment: str) -> str:
     name = names.of(f"{base.who}_credentials")
-    fields = [
-        ("name", _text(f"dsops-{environment}-{base.who}")),
-        ("description", _text(f"What dsops needs for {environment}: attach it to the owner of these credentials")),
-        ("policy", f"jsonencode({hcl(policy(list(base.permissions)), 1)})"),
-    ]
-    return _block(f'resource "aws_iam_policy" "{name}"', fields)
+    description = f"What dsops needs for {environment}: attach it to the owner of these credentials"
+    return _managed(ManagedPolicy(f"dsops-{environment}-{base.who}", description, base.permissions), name)
 
 
 def _session(session: SessionGrants, names: UniqueNames) -> str:

@@ -30,6 +30,7 @@ def plan_named(config: Config, name: str, runtime: Runtime, *, also: str = "", l
         timestamp=runtime.timestamp,
         ambient=ambient_of(runtime.environ, _PROCESS_KEY, runtime.folder),
         proof=proof_of(runtime.environ, _PROCESS_KEY, runtime.folder),
+        recorded=_recorded_policy,
         store_types=StoreTypes(),
         also=also,
         lasts=lasts,
@@ -61,11 +62,19 @@ def plan_of_session(
         timestamp=runtime.timestamp,
         ambient=ambient_of(runtime.environ, _PROCESS_KEY, runtime.folder),
         proof=proof_of(runtime.environ, _PROCESS_KEY, runtime.folder),
+        recorded=_recorded_policy,
         store_types=StoreTypes(),
         lasts=lasts,
         is_carried_out=is_carried_out,
         reason=runtime.reason,
     )
+
+
+def _recorded_policy(path: str) -> str:
+    # Imported only for a store with `session_policy_recording`: the import reads AWS's service reference.
+    from dsops.recording.session import recorded_session_policy
+
+    return recorded_session_policy(path)
 
 
 def environment_of_sessions(plan: Plan) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
-from dsops.arn import parse_arn, partition_of_region
+from dsops.arn import partition_of_region
 from dsops.endpoint import is_aws_host, is_region_name, parse_address, resolve_endpoint
 from dsops.errors import ConfigError, EnvironmentUnknown, StoreUnknown, VariableInvalid, VariableUnset, listed, nearest
 from dsops.interpolate import InterpolationNames, expand_text
@@ -15,9 +15,19 @@ from dsops.plan.findings import PlanFindings
 from dsops.plan.fingerprint import ambient_fingerprint, proof_fingerprint, session_fingerprint
 from dsops.plan.limits import check_chain, check_session, check_user_session, note_same_callers
 from dsops.plan.mfa import share_mfa_sessions
-from dsops.plan.references import canonical_reference, count_calls
-from dsops.plan.types import Ambient, Fingerprint, Plan, PlannedVariable, Proof, SecretReference, Step, no_proof
-from dsops.schema import OF_A_USER, OWN_POLICY, Settings, StoreType
+from dsops.plan.references import canonical_reference, count_calls, region_of_arns
+from dsops.plan.types import (
+    Ambient,
+    Fingerprint,
+    Plan,
+    PlannedVariable,
+    Proof,
+    SecretReference,
+    Step,
+    no_proof,
+    no_recording,
+)
+from dsops.schema import OF_A_USER, OWN_POLICY, POLICY_RECORDING, Settings, StoreType
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
@@ -45,25 +55,27 @@ def make_plan(
     lasts: bool = False,
     reason: str = "",
     proof: Callable[[str, Settings], Proof] = no_proof,
+    recorded: Callable[[str], str] = no_recording,
 ) -> Plan:
     """Make the plan of an environment ("" for the default environment).
 
     - `user`, `timestamp`: the values of `${USER}` and `${TIMESTAMP}`.
     - `ambient`: returns the base identity of a profile ("" for none).
     - `proof`: identifies the token or login of a store.
+    - `recorded`: returns the session policy for a recording, given by its path.
     - `also`: another store whose session is needed.
     - `lasts`: sessions will be renewed at times when no user can enter an MFA code.
     - `reason`: sent to AWS for stores with `reason_to`.
 
-    `ambient` and `proof` are called only for profiles and stores that the plan uses. Raises EnvironmentUnknown,
-    StoreUnknown, or one ConfigError with all problems of the environment. If all problems have the same subclass of
-    ConfigError, the error has that class.
+    `ambient`, `proof` and `recorded` are called only for profiles and stores that the plan uses. Raises
+    EnvironmentUnknown, StoreUnknown, or one ConfigError with all problems of the environment. If all problems have the
+    same subclass of ConfigError, the error has that class.
     """
     environment = find_environment(config, environment_name)
     if also:
         _require_store(config, also)
     names = InterpolationNames(environ, timestamp, user, budget=Budget())
-    planner = _Planner(config, names, ambient, store_types, proof, lasts=lasts, reason=reason)
+    planner = _Planner(config, names, ambient, store_types, proof, recorded, lasts=lasts, reason=reason)
     return planner.plan_environment(environment, also)
 
 
@@ -80,6 +92,7 @@ def plan_store(
     is_carried_out: bool = True,
     reason: str = "",
     proof: Callable[[str, Settings], Proof] = no_proof,
+    recorded: Callable[[str], str] = no_recording,
 ) -> Plan:
     """Make the plan of one store, with the chain of stores that provides its credentials. The plan has no variables.
 
@@ -89,7 +102,7 @@ def plan_store(
     _require_store(config, store_name)
     names = InterpolationNames(environ, timestamp, user, budget=Budget())
     planner = _Planner(
-        config, names, ambient, store_types, proof, lasts=lasts, is_carried_out=is_carried_out, reason=reason
+        config, names, ambient, store_types, proof, recorded, lasts=lasts, is_carried_out=is_carried_out, reason=reason
     )
     return planner.plan_store(store_name)
 
@@ -125,11 +138,13 @@ class _Planner:
         ambient: Callable[[str], Ambient],
         store_types: Mapping[str, StoreType],
         proof: Callable[[str, Settings], Proof],
+        recorded: Callable[[str], str],
         *,
         lasts: bool,
         is_carried_out: bool = True,
         reason: str,
     ) -> None:
+        self._recorded = recorded
         self._lasts = lasts
         self._is_carried_out = is_carried_out
         self._config = config
@@ -249,11 +264,16 @@ class _Planner:
             by_store.setdefault(read.store, []).append(read)
         for draft in drafts.by_name.values():
             if draft.type.takes_credentials and not draft.region and not draft.type.shown_as:
-                draft.region = _region_of_arns(by_store.get(draft.name, ()))
+                draft.region = region_of_arns(read.reference.key for read in by_store.get(draft.name, ()))
                 # A login always has a region. If the store names no valid login, that is reported already.
                 has_login = draft.proof is not None and draft.proof.login is not None
                 if not draft.region and not has_login:
                     self._findings.add(*region_missing(draft))
+        has_recording = any(POLICY_RECORDING in draft.settings for draft in drafts.by_name.values())
+        if has_recording and self._is_carried_out:
+            from dsops.plan.recorded_policy import write_recorded_policies
+
+            write_recorded_policies(drafts.by_name.values(), self._recorded, self._findings)
         has_own = any(draft.settings.get("session_policy") == OWN_POLICY for draft in drafts.by_name.values())
         if has_own and self._is_carried_out:
             # Imported only if a store has `session_policy: auto`, because the import adds milliseconds to a cold run.
@@ -374,13 +394,3 @@ def _source(store: str, reference: SecretReference) -> str:
     field = f"#{reference.field}" if reference.field else ""
     version = f"?version={reference.version}" if reference.version else ""
     return f"store://{store}/{reference.key}{field}{version}"
-
-
-def _region_of_arns(reads: Iterable[_Read]) -> str:
-    """Return the region of the first secret's ARN if every secret is given as an ARN, else "".
-
-    If every secret is given as an ARN, the store needs no region of its own.
-    """
-    arns = [parse_arn(read.reference.key) for read in reads]
-    regions = [arn.region if arn else "" for arn in arns]
-    return regions[0] if regions and all(regions) else ""

@@ -216,3 +216,13 @@ def _character_text(character: str) -> str:
 
 _CHECKS = {"secretsmanager": _check_secret, "ssm": _check_parameter}
 """Service -> the function that checks a reference by the service's rules."""
+
+
+def region_of_arns(keys: Iterable[str]) -> str:
+    """Return the region of the first secret if every secret is given as an ARN, else "".
+
+    If every secret is given as an ARN, the store needs no region of its own.
+    """
+    arns = [parse_arn(key) for key in keys]
+    regions = [arn.region if arn else "" for arn in arns]
+    return regions[0] if regions and all(regions) else ""

@@ -94,7 +94,7 @@ def issue_needs(step: Step, account: str, steps: Mapping[str, Step]) -> list[Nee
     """Return the permissions that the caller needs to issue the step's session; GetSessionToken needs none."""
     settings, partition = step.settings, partition_of_region(step.region).name
     if step.operation == "AssumeRole":
-        return [Need(tuple(assume_actions(step, steps)), _literal(str(settings["role_arn"])))]
+        return [Need(tuple(assume_actions(step, steps)), literal(str(settings["role_arn"])))]
     if step.operation == "AssumeRoot":
         target = str(settings["target_principal"])
         task = ("StringEquals", "sts:TaskPolicyArn", (str(settings["task_policy_arn"]),))
@@ -127,7 +127,7 @@ def assume_actions(step: Step, steps: Mapping[str, Step]) -> list[str]:
     return actions
 
 
-def _literal(arn: str) -> str:
+def literal(arn: str) -> str:
     """Escape `*`, `?` and `$` in an ARN. They are special in a policy, and a role's path may contain them.
 
     Source: IAM User Guide, "IAM policy elements: Variables and tags", specifying default characters.
@@ -208,7 +208,7 @@ def secret_resources(step: Step, account: str, key: str, *, may_be_missing: bool
         partition = partition_of_region(step.region).name
         arn = Arn(partition, "secretsmanager", step.region, account or "*", f"secret:{key}")
     is_arn = key.startswith("arn:")
-    text, is_whole = _literal(key) if is_arn else str(arn), is_arn and re.search(_SUFFIX, key) is not None
+    text, is_whole = literal(key) if is_arn else str(arn), is_arn and re.search(_SUFFIX, key) is not None
     return [*([text] if is_whole or may_be_missing else []), f"{text}-??????"]
 
 
@@ -222,7 +222,7 @@ def read_resource(step: Step, account: str, key: str) -> str:
     """Return the ARN of the resource with that name or ARN, for services that append nothing to names."""
     if step.type.service == "ssm":
         return parameter_resource(step, account, key)
-    resource = _literal(key)
+    resource = literal(key)
     if parse_arn(key) is not None:
         return resource
     partition = partition_of_region(step.region).name
@@ -233,7 +233,7 @@ def parameter_resource(step: Step, account: str, key: str) -> str:
     """Return the parameter's ARN, without the version or label after its name."""
     arn = parse_arn(key)
     if arn is not None:
-        return _literal(re.sub(_SELECTOR, "", key))
+        return literal(re.sub(_SELECTOR, "", key))
     name = re.sub(_SELECTOR, "", f"{step.settings.get('parameter_prefix', '')}{key}")
     partition = partition_of_region(step.region).name
     return str(Arn(partition, "ssm", step.region, account or "*", f"parameter/{name.removeprefix('/')}"))

@@ -140,6 +140,9 @@ def limits(step: Step) -> Iterator[str]:
     settings = step.settings
     if "session_policy_covers" in settings:
         yield f"session policy auto: {settings['session_policy_covers']}"
+    elif "session_policy_recording" in settings:
+        size = len(str(settings.get("session_policy", "")))
+        yield f"a session policy of {size} characters from the recording {settings['session_policy_recording']}"
     elif "session_policy" in settings:
         yield f"a session policy of {len(str(settings['session_policy']))} characters"
     if "task_policy_arn" in settings:

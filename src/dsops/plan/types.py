@@ -85,6 +85,11 @@ def no_proof(store_type: str, settings: Settings) -> Proof:
     raise TypeError(f"a plan of {store_type} with {sorted(settings)} needs `proof`")
 
 
+def no_recording(path: str) -> str:
+    """Raise TypeError: the caller must pass `recorded`. Without it, a session would not be limited."""
+    raise TypeError(f"a plan with the recording {path} needs `recorded`")
+
+
 class Step(NamedTuple):
     """One store that the dsops environment needs, with its `${NAME}` expanded and its limits checked."""
 

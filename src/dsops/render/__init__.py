@@ -1,6 +1,7 @@
 """The file formats for secrets: a table of all formats, with one module for each.
 
-The input is variables with their secrets; the output is the bytes of a file. Imported by `cli` and `hook`.
+The input is variables with their secrets; the output is the bytes of a file. Imported by `cli`, `hook` and
+`recording`.
 """
 
 from __future__ import annotations

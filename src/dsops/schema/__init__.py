@@ -35,7 +35,7 @@ from dsops.schema.store_type import (
     StoreType,
 )
 from dsops.schema.sts import STS_TYPE
-from dsops.schema.sts_keys import DEFAULT_AUDIENCE, OWN_POLICY
+from dsops.schema.sts_keys import DEFAULT_AUDIENCE, OWN_POLICY, POLICY_RECORDING
 from dsops.schema.sts_operations import SAML_SOURCES, WEB_IDENTITY_SOURCES
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "DEFAULT_AUDIENCE",
     "OF_A_USER",
     "OWN_POLICY",
+    "POLICY_RECORDING",
     "PROFILE_TYPE",
     "REASON_TO",
     "SAML_SOURCES",

@@ -5,7 +5,7 @@ from dsops.schema.aws import AWS_KEYS, ONE_SOURCE
 from dsops.schema.local import COMMON_KEYS, DANGER_KEY
 from dsops.schema.operation import conflicts_of, reference_of
 from dsops.schema.store_type import REASON_TO, SESSION_PARTS, Conflict, KeyRule, Settings, StoreType
-from dsops.schema.sts_keys import OWN_POLICY, STS_KEYS
+from dsops.schema.sts_keys import OWN_POLICY, POLICY_RECORDING, STS_KEYS
 from dsops.schema.sts_operations import OPERATIONS, SAML_SOURCES, SOURCE_RULES, WEB_IDENTITY_SOURCES
 
 _ASSUME_ROLE = reference_of("AssumeRole")
@@ -31,6 +31,16 @@ def _check_own_policy(settings: Settings) -> list[Conflict]:
     # A session has the union of what its session policies allow (IAM User Guide, "Session policies").
     message = "with `policy_arns` the session could do more than `session_policy: auto` says"
     return [Conflict("policy_arns", message, "remove one of the two")]
+
+
+def _check_recording(settings: Settings) -> list[Conflict]:
+    if POLICY_RECORDING not in settings:
+        return []
+    reasons = {
+        "session_policy": f"`session_policy` and `{POLICY_RECORDING}` are two policies for one session",
+        "policy_arns": f"with `policy_arns` the session could do more than `{POLICY_RECORDING}` says",
+    }
+    return [Conflict(key, text, "remove one of the two") for key, text in reasons.items() if key in settings]
 
 
 def _check_tag_names(settings: Settings) -> list[Conflict]:
@@ -129,6 +139,7 @@ _RULES = (
     KeyRule(_check_operation, frozenset({"operation"})),
     KeyRule(_check_device, needs=tuple((key, ("serial_number",)) for key in _CODES)),
     KeyRule(_check_own_policy, frozenset({"session_policy"}), apart=((f"session_policy={OWN_POLICY}", "policy_arns"),)),
+    KeyRule(_check_recording, apart=tuple((POLICY_RECORDING, key) for key in ("session_policy", "policy_arns"))),
     KeyRule(_check_policy_size, frozenset({"session_policy", "policy_arns"})),
     KeyRule(_check_policy_accounts, frozenset({*_NAMING_ACCOUNTS, "policy_arns"})),
     KeyRule(_check_tag_names, frozenset({"tags"})),

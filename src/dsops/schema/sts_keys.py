@@ -22,6 +22,9 @@ DEFAULT_AUDIENCE = "sts.amazonaws.com"
 OWN_POLICY = "auto"
 """The value of `session_policy` that makes dsops generate the policy from the plan."""
 
+POLICY_RECORDING = "session_policy_recording"
+"""The key that names a recording, from which dsops makes the session policy."""
+
 STS_KEYS = (
     StoreKey(
         "role_arn",
@@ -114,6 +117,16 @@ STS_KEYS = (
         minimum=1,
         maximum=2048,
         source=_ASSUME_ROLE,
+    ),
+    StoreKey(
+        POLICY_RECORDING,
+        "file",
+        (
+            "A recording of `dsops exec --record`: the session may do what the recorded run did, and nothing else. "
+            "Relative to the folder of this file, or `~/...`."
+        ),
+        is_identity=False,
+        minimum=1,
     ),
     StoreKey(
         "policy_arns",

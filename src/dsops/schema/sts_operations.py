@@ -19,7 +19,7 @@ ROOT_TASKS = (
 )
 """The names of the task policies that AssumeRoot accepts (AssumeRoot API reference, TaskPolicyArn)."""
 
-_POLICIES = frozenset({"session_policy", "policy_arns"})
+_POLICIES = frozenset({"session_policy", "session_policy_recording", "policy_arns"})
 _MFA = frozenset({"serial_number", "token_code", "mfa_process"})
 _FROM_TOKEN = {
     "tags": "they come from the token",
@@ -35,14 +35,16 @@ _FROM_ASSERTION = {
     "reason_to": "tags and source identity come from the assertion",
 }
 _USERS_OWN = dict.fromkeys(
-    ("role_session_name", "external_id", "source_identity", "tags", "session_policy", "policy_arns", "reason_to"),
+    """
+    role_session_name external_id source_identity tags session_policy session_policy_recording policy_arns reason_to
+    """.split(),
     "without `role_arn` it is the user's own session",
 )
 
 _OF_A_ROLE = tuple(
     """
-    role_arn role_session_name external_id tags transitive_tag_keys source_identity session_policy policy_arns
-    provided_contexts mfa_session reason_to
+    role_arn role_session_name external_id tags transitive_tag_keys source_identity session_policy
+    session_policy_recording policy_arns provided_contexts mfa_session reason_to
     """.split()
 )
 

@@ -8,7 +8,7 @@ from dsops.document import Scalar
 from dsops.errors import DsopsError
 from dsops.model import Config
 from dsops.plan import Ambient, Plan, Proof, Step, make_plan, plan_store
-from dsops.schema import OWN_POLICY, Settings, StoreType, fitted, missing_keys
+from dsops.schema import OWN_POLICY, POLICY_RECORDING, Settings, StoreType, fitted, missing_keys
 from dsops.stores import proving_store
 
 _LONG_TERM_KEY = Ambient("environment", "seed", is_temporary=False)
@@ -81,14 +81,15 @@ def is_a_users(source: Step | None) -> bool:
 
 
 def _without_own_policies(config: Config) -> Config:
-    """Return the configuration without any `session_policy: auto`.
+    """Return the configuration without any `session_policy: auto` or `session_policy_recording`.
 
-    Such a policy depends on the environment that uses the store.
+    The first depends on the environment that uses the store, and the second on another file.
     """
     stores = {}
     for name, store in config.stores.items():
         field = store.fields.get("session_policy")
         is_own = field is not None and isinstance(field.node, Scalar) and field.node.text == OWN_POLICY
-        fields = {key: value for key, value in store.fields.items() if key != "session_policy" or not is_own}
+        left_out = {POLICY_RECORDING, *(["session_policy"] if is_own else [])}
+        fields = {key: value for key, value in store.fields.items() if key not in left_out}
         stores[name] = store._replace(fields=fields)
     return config._replace(stores=stores)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from dsops.aws.identity.ambient import passed_over
@@ -132,6 +133,9 @@ def _session(step: Step) -> Iterator[str]:
     for name, words in _TOLD:
         if name == "session_policy" and "session_policy_covers" in step.settings:
             yield f"session policy auto: {step.settings['session_policy_covers']}"
+        elif name == "session_policy" and "session_policy_recording" in step.settings:
+            file = os.path.basename(str(step.settings["session_policy_recording"]))
+            yield f"session policy of {_setting_text(step.settings[name])} from the recording {file}"
         elif name in step.settings:
             yield words.format(_setting_text(step.settings[name]))
     if step.region:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, Arguments, Command, Flag
 from dsops.cli.framework.output import Json, answer, answer_json, json_text, note
 from dsops.cli.framework.project import environment_name, read_config, show_notes
-from dsops.errors import FileNotWritten, UsageError, nearest
+from dsops.cli.policy.output_files import plain, write_files
+from dsops.cli.policy.recorded import SESSION_POLICY, generate_recorded
+from dsops.errors import UsageError, nearest
 from dsops.grants import Grants, Placeholder, blanks_in, filled, grants_of
 from dsops.grants.cloudformation import template
 from dsops.grants.inputs import GrantInputs, source_identities, without_external_ids
@@ -17,15 +18,21 @@ from dsops.grants.terraform import terraform
 from dsops.pipeline.plans import plan_named
 from dsops.plan import Plan
 from dsops.plan.statements import policy
+from dsops.recording.generalise import LEVELS
 from dsops.runtime import Runtime
-from dsops.text import clean, counted
+from dsops.text import counted
 from dsops.version import __version__
 
-FORMATS = ("json", "terraform", "cloudformation")
+FORMATS = ("json", "terraform", "cloudformation", SESSION_POLICY)
 _FILES = {"terraform": "main.tf", "cloudformation": "template.json"}
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
+    if arguments.texts("--from"):
+        return generate_recorded(arguments, runtime)
+    if arguments.text("--generalise") or arguments.text("--format") == SESSION_POLICY:
+        flag = "--generalise" if arguments.text("--generalise") else f"--format {SESSION_POLICY}"
+        raise UsageError(f"`{flag}` goes with `--from`", hint="`--kind session` prints the policies of sessions")
     config = without_external_ids(read_config(arguments, runtime))
     plan = plan_named(config, environment_name(config, arguments), runtime)
     show_notes(plan.notes)
@@ -40,7 +47,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         hint = "`dsops plan` shows what the environment does, and with which credentials"
         raise UsageError(f"environment `{plan.environment}` needs no policy of this kind", hint=hint)
     if folder:
-        _write(dict(_files(grants, selection, format_name)), folder, runtime)
+        write_files(dict(_files(grants, selection, format_name)), folder, runtime)
     elif format_name == "json":
         answer_json(_value(grants, selection))
     else:
@@ -88,7 +95,7 @@ def _text(grants: Grants, selection: Selection, format_name: str) -> str:
             "a template that contains only session policies has no resources, but CloudFormation requires one",
             hint="print the policies with `--format json`, or put them into outputs of the template with `--kind all`",
         )
-    return f"{json_text(_plain(resources))}\n"
+    return f"{json_text(plain(resources))}\n"
 
 
 def _files(grants: Grants, selection: Selection, format_name: str) -> Iterator[tuple[str, str]]:
@@ -101,32 +108,7 @@ def _files(grants: Grants, selection: Selection, format_name: str) -> Iterator[t
             yield f"{account}/{_FILES[format_name]}", _text(part, selection, format_name)
             continue
         for name, document in documents_of(part, selection):
-            yield f"{account}/{name}", f"{json_text(_plain(filled(document)))}\n"
-
-
-def _plain(value: object) -> Json:
-    """Convert a value of a policy to JSON. Raises TypeError for a value of another type, which is a bug."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    if value is None or isinstance(value, (str, int, bool)):
-        return value
-    raise TypeError(f"a policy has no {type(value).__name__}")
-
-
-def _write(files: Mapping[str, str], folder: str, runtime: Runtime) -> None:
-    from dsops.render.file import write_private
-
-    for name, text in files.items():
-        path = os.path.join(runtime.folder, folder, name)
-        try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-        except OSError as error:
-            why, hint = (error.strerror or "").lower(), "name another folder with `--out`"
-            raise FileNotWritten(f"`{path}` was not written", why=why, hint=hint) from error
-        write_private(path, text.encode())
-        answer(clean(os.path.join(folder, name)))
+            yield f"{account}/{name}", f"{json_text(plain(filled(document)))}\n"
 
 
 def _value(grants: Grants, selection: Selection) -> Json:
@@ -134,10 +116,10 @@ def _value(grants: Grants, selection: Selection) -> Json:
     for role in grants.roles:
         role_value: dict[str, Json] = {"arn": str(role.arn), "stores": list(role.stores)}
         if selection.has_trust:
-            role_value["trust"] = _plain(filled(policy(list(role.trust))))
+            role_value["trust"] = plain(filled(policy(list(role.trust))))
             role_value["max_session_duration"] = role.max_session_duration
         if selection.has_permissions:
-            role_value["permissions"] = _plain(policy(list(role.permissions))) if role.permissions else None
+            role_value["permissions"] = plain(policy(list(role.permissions))) if role.permissions else None
         roles.append(role_value)
     sessions: list[Json] = [
         {
@@ -145,16 +127,12 @@ def _value(grants: Grants, selection: Selection) -> Json:
             "role_arn": session.role or None,
             "is_sent": session.is_sent,
             "characters": session.characters,
-            "policy": _plain(session.policy),
+            "policy": plain(session.policy),
         }
         for session in grants.sessions
     ]
     bases: list[Json] = [
-        {
-            "credentials": base.who,
-            "arn": _plain(filled(base.arn)),
-            "permissions": _plain(policy(list(base.permissions))),
-        }
+        {"credentials": base.who, "arn": plain(filled(base.arn)), "permissions": plain(policy(list(base.permissions)))}
         for base in grants.bases
     ]
     blanks: dict[str, Json] = {each.shown: each.meaning for each in _blanks(grants, selection)}
@@ -178,13 +156,15 @@ def _note_blanks(grants: Grants, selection: Selection) -> None:
 
 
 _HELP = (
-    "Print the least-privilege policies that an environment needs in AWS.\n"
+    "Print the least-privilege policies that an environment or a recorded run needs in AWS.\n"
     "For each role, it prints the trust policy and the permissions. The trust policy allows the role of\n"
     "the previous hop, the owner of the base credentials, or an identity provider. It also prints the\n"
     "permissions of the base credentials, and the session policies of `session_policy: auto`. AWS is not\n"
-    "called. Placeholders stand for external IDs and for values that the configuration does not contain.\n\n"
+    "called. Placeholders stand for external IDs and for values that the configuration does not contain.\n"
+    "With --from, it prints the policy that allows the calls of recorded runs (`dsops exec --record`).\n\n"
     "  dsops policy generate --env production --caller arn:aws:iam::111111111111:user/ada\n"
-    "  dsops policy generate --env production --format terraform --out policies"
+    "  dsops policy generate --env production --format terraform --out policies\n"
+    "  dsops policy generate --from deploy.jsonl --generalise names"
 )
 
 GENERATE = Command(
@@ -193,6 +173,20 @@ GENERATE = Command(
     flags=(
         CONFIG,
         ENVIRONMENT,
+        Flag(
+            "--from",
+            "a recording of `dsops exec --record`, in place of an environment; may be repeated",
+            value="FILE",
+            own_variable="DSOPS_GENERATE_FROM",
+            is_repeatable=True,
+        ),
+        Flag(
+            "--generalise",
+            "with --from, what wildcards replace: `names` random names and keys of objects, `accounts` also "
+            "accounts and regions (default none)",
+            value="LEVEL",
+            choices=LEVELS,
+        ),
         Flag(
             "--kind",
             "the policies to print",

@@ -11,6 +11,7 @@ from dsops.cli.framework.output import Json, answer, answer_json, note, shown_er
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.policy.files import read_policy
 from dsops.cli.policy.generate import GENERATE
+from dsops.cli.policy.replay import REPLAY
 from dsops.cli.policy.simulate import SIMULATE
 from dsops.errors import CheckFailed, DsopsError, Failures, PolicyUnreadable
 from dsops.extras import install_command
@@ -181,7 +182,7 @@ def _finding_value(finding: Finding) -> Json:
 
 
 COMMAND = Group(
-    help="Check, simulate and generate IAM policies.",
+    help="Check, simulate and generate IAM policies, and replay recorded calls.",
     commands={
         "check": Command(
             help=(
@@ -196,5 +197,6 @@ COMMAND = Group(
         ),
         "simulate": SIMULATE,
         "generate": GENERATE,
+        "replay": REPLAY,
     },
 )
