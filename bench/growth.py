@@ -293,6 +293,19 @@ def make_secret(admin: Any, number: int) -> None:
     admin.call("secretsmanager", "CreateSecret", Name=f"secret-{number}", SecretString="x")
 
 
+def create_secret(size: int, _: Path) -> Callable[[], object]:
+    """Prepare a few calls of CreateSecret in an account with so many secrets."""
+    admin = Lab.of(SEED).user("admin")
+    for number in range(size):
+        make_secret(admin, number)
+
+    def create() -> None:
+        for number in range(size, size + CALLS):
+            make_secret(admin, number)
+
+    return create
+
+
 def make_parameter(admin: Any, number: int) -> None:
     """Create the parameter of that number."""
     admin.call("ssm", "PutParameter", Name=f"/app/parameter-{number}", Value="x", Type="String", Overwrite=True)
@@ -401,6 +414,19 @@ CASES = (
         FEW,
         is_one_of_many=True,
     ),
+    Case(
+        "PutSecretValue",
+        sandbox_calls(
+            make_secret,
+            lambda admin, number: admin.call(
+                "secretsmanager", "PutSecretValue", SecretId=f"secret-{number}", SecretString="y"
+            ),
+        ),
+        MANY,
+        FEW,
+        is_one_of_many=True,
+    ),
+    Case("CreateSecret", create_secret, MANY, FEW, is_one_of_many=True),
     Case(
         "GetParameter",
         sandbox_calls(

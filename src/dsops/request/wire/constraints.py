@@ -66,10 +66,10 @@ def _null(path: str) -> str:
 def _clauses(shape: Any, value: object, path: str) -> Iterator[str]:
     """Yield a message for each violated constraint: `Value 'x' at 'roleSessionName' failed to satisfy ...`."""
     if isinstance(value, dict) and shape.type_name == "structure":
-        for name, member in shape.members.items():
+        for name, member, is_required in _members(shape):
             if name in value:
                 yield from _clauses(member, value[name], _join(path, name))
-            elif name in shape.required_members:
+            elif is_required:
                 yield _null(_join(path, name))
         return
     for constraint in _broken(shape, value):
@@ -80,29 +80,40 @@ def _clauses(shape: Any, value: object, path: str) -> Iterator[str]:
             yield from _clauses(shape.member, item, f"{path}.{position}.member")
 
 
+@cache
+def _members(shape: Any) -> tuple[tuple[str, Any, bool], ...]:
+    """Return (name, shape, whether the member is required) for each member of a structure."""
+    required = frozenset(shape.required_members)
+    return tuple((name, member, name in required) for name, member in shape.members.items())
+
+
 def _join(path: str, name: str) -> str:
     own = name[:1].lower() + name[1:]
     return f"{path}.{own}" if path else own
 
 
-def _broken(shape: Any, value: object) -> Iterator[str]:
+def _broken(shape: Any, value: object) -> list[str]:
     limits = shape.metadata
+    broken: list[str] = []
     if isinstance(value, int):
-        yield from _outside(limits, value, "value")
-    elif isinstance(value, str | bytes | list | dict):
-        yield from _outside(limits, len(value), "length")
+        broken += _outside(limits, value, "value")
+    elif isinstance(value, (str, bytes, list, dict)):
+        broken += _outside(limits, len(value), "length")
     if isinstance(value, str):
         if limits.get("enum") and value not in limits["enum"]:
-            yield f"satisfy enum value set: [{', '.join(limits['enum'])}]"
+            broken.append(f"satisfy enum value set: [{', '.join(limits['enum'])}]")
         if "pattern" in limits and not _matcher(limits["pattern"])(value):
-            yield f"satisfy regular expression pattern: {limits['pattern']}"
+            broken.append(f"satisfy regular expression pattern: {limits['pattern']}")
+    return broken
 
 
-def _outside(limits: Mapping[str, int], number: int, noun: str) -> Iterator[str]:
+def _outside(limits: Mapping[str, int], number: int, noun: str) -> list[str]:
+    outside = []
     if "min" in limits and number < limits["min"]:
-        yield f"have {noun} greater than or equal to {limits['min']}"
+        outside.append(f"have {noun} greater than or equal to {limits['min']}")
     if "max" in limits and number > limits["max"]:
-        yield f"have {noun} less than or equal to {limits['max']}"
+        outside.append(f"have {noun} less than or equal to {limits['max']}")
+    return outside
 
 
 @cache

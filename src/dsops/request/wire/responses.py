@@ -22,6 +22,7 @@ _DISPATCH_NAMESPACE = "http://webservices.amazon.com/AWSFault/2005-15-09"
 
 _REQUEST_ID = re.compile(r"<(RequestId|requestId|RequestID)>[^<]*(?=</\1>)")
 _NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+_NEEDS_NO_ESCAPE = re.compile("[ -%'-;=?-~]*").fullmatch
 
 # STS's error code -> the code of the same error in JSON services, where all these errors have status 400.
 _JSON_CODES = {
@@ -138,12 +139,13 @@ def amz_json(service: str) -> tuple[str, str]:
 def _elements(values: Mapping[str, Value], indent: str) -> list[str]:
     lines = []
     for name, value in values.items():
-        # The most frequent types come first, because isinstance with Mapping takes a microsecond.
+        # The most frequent types come first, because isinstance with Mapping alone takes a microsecond.
         if isinstance(value, (str, int)):
-            lines.append(f"{indent}<{name}>{escaped(str(value))}</{name}>")
+            text = str(value)
+            lines.append(f"{indent}<{name}>{text if _NEEDS_NO_ESCAPE(text) else escaped(text)}</{name}>")
         elif isinstance(value, Moment):
             lines.append(f"{indent}<{name}>{iso_time(value.seconds)}</{name}>")
-        elif isinstance(value, Mapping):
+        elif isinstance(value, (dict, Mapping)):
             lines += [f"{indent}<{name}>", *_elements(value, indent + "  "), f"{indent}</{name}>"]
         else:
             lines.append(f"{indent}<{name}>")
@@ -163,7 +165,7 @@ def _plain(value: Value) -> object:
         return value
     if isinstance(value, Moment):
         return value.seconds
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         return {name: _plain(inner) for name, inner in value.items()}
     return [_plain(item) for item in value]
 

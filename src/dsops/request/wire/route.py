@@ -20,7 +20,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, unquote_plus
 
 from dsops.errors import SandboxRefusal
 from dsops.request.messages import HttpAnswer, HttpRequest
@@ -231,11 +231,15 @@ def rest_route(service: str, request: HttpRequest, path: str) -> Route | None:
 
 
 def query_pairs(query: str) -> list[tuple[str, str]]:
-    """Return the decoded query parameters as (name, value) pairs in the order sent."""
-    try:
-        return parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
-    except ValueError as error:
-        raise refusal("MalformedInput", None) from error
+    """Return the decoded query parameters as (name, value) pairs in the order sent, as `parse_qsl` does."""
+    if query.count("&") >= _MAX_FIELDS:
+        raise refusal("MalformedInput", None)
+    parts = (part.partition("=") for part in query.split("&") if part)
+    return [(_decoded(name), _decoded(value)) for name, _, value in parts]
+
+
+def _decoded(text: str) -> str:
+    return unquote_plus(text) if "%" in text or "+" in text else text
 
 
 # --- JSON and CBOR -------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from dsops.request.wire.s3_payload import UNSIGNED, ChunkSigner, opened, stated_
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 _TERMINATOR = "aws4_request"
+_FIELDS = ("Credential", "Signature", "SignedHeaders")
 _EMPTY_SHA256 = sha256(b"").hexdigest()
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})(.{0,2})", re.DOTALL)
 _TIMESTAMP = re.compile(r"(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z", re.ASCII)
@@ -139,7 +140,7 @@ def _check(request: HttpRequest, claim: Claim, secret: str, payload: str) -> Chu
     scope = f"{claim.date}/{claim.region}/{claim.service}/{claim.terminator}"
     text = f"{ALGORITHM}\n{claim.timestamp}\n{scope}\n{sha256(canonical).hexdigest()}"
     key = signing_key(secret, claim.date, claim.region, claim.service)
-    expected = hmac.new(key, text.encode(), sha256).hexdigest()
+    expected = hmac.digest(key, text.encode(), sha256).hex()
     if not hmac.compare_digest(expected.encode(), claim.signature.encode("utf-8", "surrogateescape")):
         raise _does_not_match()
     return ChunkSigner(key, claim.timestamp, scope, expected)
@@ -158,21 +159,21 @@ def _from_header(request: HttpRequest, header: str, now: float, window_minutes: 
             )
         fields[name] = value
     timestamp = request.headers.get("x-amz-date") or request.headers.get("date", "")
-    missing = [
-        f"Authorization header requires '{name}' parameter."
-        for name in ("Credential", "Signature", "SignedHeaders")
-        if not fields.get(name)
-    ]
-    if not timestamp:
-        missing.append("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
-    if missing:
-        raise _incomplete(f"{' '.join(missing)} Authorization={ALGORITHM}")
+    if not (timestamp and all(map(fields.get, _FIELDS))):
+        raise _incomplete_header(fields, timestamp)
     _check_signed_headers(request.headers, fields["SignedHeaders"])
     _check_time(timestamp, now, window_minutes)
     token = request.headers.get("x-amz-security-token", "")
     return _claim(
         fields["Credential"], fields["SignedHeaders"], fields["Signature"], timestamp, token, is_presigned=False
     )
+
+
+def _incomplete_header(fields: Mapping[str, str], timestamp: str) -> SandboxRefusal:
+    missing = [f"Authorization header requires '{name}' parameter." for name in _FIELDS if not fields.get(name)]
+    if not timestamp:
+        missing.append("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
+    return _incomplete(f"{' '.join(missing)} Authorization={ALGORITHM}")
 
 
 def _from_query(request: HttpRequest, query: Mapping[str, str], now: float, window_minutes: int) -> Claim:

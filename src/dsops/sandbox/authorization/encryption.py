@@ -135,10 +135,9 @@ class Encryption:
         is_managed = is_default_key(key, service)
         if is_managed:
             key = self._keys.managed_key(place, service)
-        asker = caller._replace(region=place.region)
+        asker = caller if caller.region == place.region else caller._replace(region=place.region)
         question = self._kms.through(service, operation, key, asker, place.account, pairs)
-        stored_key = self._keys.key(place, question.resource.rpartition("/")[2])
-        return KeyUse(question, "" if stored_key is None else stored_key.state, is_managed)
+        return KeyUse(question, self._keys.state(place, question.resource.rpartition("/")[2]), is_managed)
 
 
 def _location_of(secret: StoredSecret) -> SecretLocation:

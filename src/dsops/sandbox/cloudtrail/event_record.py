@@ -205,9 +205,10 @@ def _roles(turn: AuthenticatedRequest) -> Iterator[dict[str, str]]:
     if not turn.operation.startswith("AssumeRole"):
         return
     for name, kind in (("RoleArn", "Role"), ("PrincipalArn", "SAMLProvider")):
-        arn = parse_arn(turn.text(name))
+        text = turn.text(name)
+        arn = parse_arn(text) if text else None
         if arn is not None:
-            yield {"ARN": turn.text(name), "accountId": arn.account, "type": f"AWS::IAM::{kind}"}
+            yield {"ARN": text, "accountId": arn.account, "type": f"AWS::IAM::{kind}"}
 
 
 def _without_secrets(result: Mapping[str, Value]) -> Mapping[str, Value]:
@@ -220,11 +221,12 @@ def _without_secrets(result: Mapping[str, Value]) -> Mapping[str, Value]:
 
 def _plain(value: object) -> object:
     """Format a value as CloudTrail does: names begin in lower case, times read `Oct 2, 2019, 11:12:29 PM`."""
-    if isinstance(value, (str, int)):  # test the most frequent types first: isinstance with Mapping takes a microsecond
+    # Test the most frequent types first: isinstance with Mapping alone takes a microsecond.
+    if isinstance(value, (str, int)):
         return value
     if isinstance(value, Moment):
         return _spoken_time(value.seconds)
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         return {_lower(str(name)): _plain(inner) for name, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_plain(inner) for inner in value]
@@ -239,6 +241,7 @@ def _spoken_time(seconds: float) -> str:
     return f"{moment:%b} {moment.day}, {moment.year}, {moment.hour % 12 or 12}:{moment:%M:%S} {moment:%p}"
 
 
+@lru_cache(maxsize=1024)
 def _lower(name: str) -> str:
     return lower_case(name[:1]) + name[1:]
 

@@ -131,7 +131,7 @@ def _guarded(work: Callable[[], Answered], request: HttpRequest) -> Answered:
 
 def _finished(answered: Answered, request: HttpRequest) -> HttpAnswer:
     """Add the headers to a response; for a long poll, add headers to its later response, too."""
-    answer = answered.answer._replace(headers=_headers(answered))
+    answer = HttpAnswer(answered.answer.status, _headers(answered), answered.answer.body, answered.answer.wait)
     if answer.wait is None:
         return answer
     ask_moto = answer.wait.ask

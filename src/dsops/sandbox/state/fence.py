@@ -27,6 +27,7 @@ from dsops.sandbox.state.closed_operations import check_open, not_served
 from dsops.sandbox.state.handlers import OPERATION, find_gate, lacking, load, quiet_surroundings
 from dsops.sandbox.state.quick_moto.caches import cache_partitions, cache_what_moto_repeats
 from dsops.sandbox.state.quick_moto.requests import moto_request
+from dsops.sandbox.state.secret_table import keep_secrets_by_name
 
 _MOTO_VERSION = (5, 2)
 _ANY_ACCOUNT = "000000000000"
@@ -60,6 +61,7 @@ def prepare() -> None:
             _run_nothing(import_module("moto.core.config").default_user_config)
             for service in ("iam", "secretsmanager"):
                 load(service)
+            keep_secrets_by_name(import_module("moto.secretsmanager.models"))
     except ImportError as error:
         raise SandboxUnavailable(
             "the sandbox is not installed here", hint=f"install it: {install_command('sandbox')}"

@@ -12,12 +12,16 @@ import os
 
 _ACCOUNT_MASK = 0x7FFF_FFFF_FF80
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+# `base64.b32encode` takes three times as long for ten bytes.
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_SHIFTS = range(70, -1, -10)
 
 
 def access_key_id(prefix: str, account: str) -> str:
     """Return a new 20-character key id. The prefix is `AKIA` for long-term keys, `ASIA` for sessions."""
-    head = (1 << 47) | (int(account) << 7) | (os.urandom(1)[0] & 0x7F)
-    return prefix + base64.b32encode(head.to_bytes(6, "big") + os.urandom(4)).decode()
+    random_bits = int.from_bytes(os.urandom(5), "big") & 0x7F_FFFF_FFFF
+    number = (1 << 79) | (int(account) << 39) | random_bits
+    return prefix + "".join([_PAIRS[number >> shift & 0x3FF] for shift in _SHIFTS])
 
 
 def unique_id(prefix: str, account: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING
 
 from dsops.request.lookups import Grant, KmsKey, SecretLocation
@@ -31,6 +32,8 @@ class KeyStore:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._managed_keys: dict[tuple[SecretLocation, str], str] = {}
+        """Location and service -> the id of the service's AWS managed key."""
 
     def key(self, place: SecretLocation, key_id: str) -> KmsKey | None:
         """Return the KMS key with this id; None if the key does not exist."""
@@ -52,6 +55,12 @@ class KeyStore:
             key.key_state,
         )
 
+    def state(self, place: SecretLocation, key_id: str) -> str:
+        """Return the state of the KMS key with this id; "" if the key does not exist."""
+        backend = self._kms(place)
+        key: moto_kms.Key | None = None if backend is None else backend.keys.get(key_id)
+        return "" if key is None else str(key.key_state)
+
     def key_of_alias(self, place: SecretLocation, alias: str) -> str:
         """Return the id of the key behind an alias such as `alias/app`; "" if the alias does not exist."""
         backend = self._kms(place)
@@ -71,10 +80,14 @@ class KeyStore:
 
     def managed_key(self, place: SecretLocation, service: str) -> str:
         """Return the id of a service's AWS managed key in an account and region; create the key at first use."""
-        key_id = self.key_of_alias(place, f"alias/aws/{service}")
+        alias = f"alias/aws/{service}"
         backend = self._kms(place)
+        # moto would search all keys for the alias.
+        known = None if backend is None else backend.keys.get(self._managed_keys.get((place, service), ""))
+        key_id = known.id if known is not None and alias in known.aliases else self.key_of_alias(place, alias)
         if backend is None or not key_id:
             return ""
+        self._managed_keys[place, service] = key_id
         key = backend.keys[key_id]
         if key.key_manager != "AWS":
             partition = self._world.partitions[place.account]
@@ -102,7 +115,9 @@ class KeyStore:
             return None
 
 
+@cache
 def _kms_backends() -> BackendDict[moto_kms.KmsBackend]:
+    """Return moto's KMS backends, which are imported at first use."""
     from moto.kms import models
 
     generate_key_pairs_late(models)

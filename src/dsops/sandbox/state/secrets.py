@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, cast
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from dsops.arn import parse_arn
 from dsops.request.lookups import SecretLocation
@@ -13,9 +13,11 @@ from dsops.request.question import Tags
 from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.resource_policies.principals import Carrier
 from dsops.sandbox.state import handlers
+from dsops.sandbox.state.secret_table import secret_named
 from dsops.sandbox.state.world import World
 
 if TYPE_CHECKING:
+    from moto.core.base_backend import BackendDict
     from moto.secretsmanager import models as moto_secrets
     from moto.ssm import models as moto_ssm
 
@@ -221,22 +223,25 @@ class SecretStorage:
         return ssm_backends[place.account][place.region]
 
     def _backend(self, place: SecretLocation) -> moto_secrets.SecretsManagerBackend:
-        from moto.secretsmanager.models import secretsmanager_backends
-
-        return secretsmanager_backends[place.account][place.region]
+        backends: BackendDict[moto_secrets.SecretsManagerBackend] = _secrets_models().secretsmanager_backends
+        return backends[place.account][place.region]
 
     def _find_secret(self, name: str, place: SecretLocation) -> StoredSecret | None:
         if place.account not in self._world.partitions:
             return None
         try:
-            secrets = self._backend(place).secrets
+            # moto stores a replica under its ARN, not under its name.
+            secret = secret_named(self._backend(place), name)
         except KeyError:
             return None
-        secret = dict.get(secrets, name)
-        if secret is None or secret.name != name:
-            # moto stores a replica under its ARN, not under its name.
-            secret = next((replica for replica in dict.values(secrets) if replica.name == name), None)
         return None if secret is None else _stored(secret)
+
+
+@cache
+def _secrets_models() -> Any:  # a module has no static type
+    from moto.secretsmanager import models
+
+    return models
 
 
 def _set_policy(secret: moto_secrets.FakeSecret, text: str) -> None:
@@ -244,9 +249,8 @@ def _set_policy(secret: moto_secrets.FakeSecret, text: str) -> None:
 
 
 def _stored(secret: moto_secrets.FakeSecret | moto_secrets.ReplicaSecret) -> StoredSecret:
-    from moto.secretsmanager.models import FakeSecret
-
-    source = secret if isinstance(secret, FakeSecret) else secret.source
+    primary = _secrets_models().FakeSecret
+    source: moto_secrets.FakeSecret = secret if isinstance(secret, primary) else cast("Any", secret).source
     tags = tuple((tag["Key"], tag["Value"]) for tag in source.tags or ())
     policy = None if source.policy is None else StoredPolicy(f"the policy of secret {source.name}", source.policy)
     key = source.kms_key_id or ""

@@ -11,14 +11,15 @@ import base64
 import hmac
 import os
 import zlib
-from hashlib import sha256, sha512, shake_256
+from hashlib import shake_256
 from typing import Literal, NamedTuple
 
 from dsops.sandbox.state import identifiers
 
 SessionKind = Literal["role", "user", "federated", "root", "assumed-root"]
 _TOKEN_PREFIX = "SANDBOX"
-_TOKEN_LENGTH = len(_TOKEN_PREFIX) + 184
+_MAC_BYTES = 128
+_TOKEN_LENGTH = len(_TOKEN_PREFIX) + 184  # Base64 of the expiry and the MAC
 _SWEEP_AT = 1024
 MAX_TOKEN = 4096
 """Maximum length of a session token. AWS publishes no maximum; MinimumSessionTokenSize allows up to 4096."""
@@ -103,7 +104,7 @@ class SessionTable:
 
     def secret_of(self, key_id: str) -> str:
         """Return the 40-character secret access key, derived from a session's key id."""
-        return base64.b64encode(hmac.digest(self._key, key_id.encode(), sha256)[:30]).decode()
+        return base64.b64encode(shake_256(self._key + key_id.encode()).digest(30)).decode()
 
     def token_expiry(self, key_id: str, token: str) -> float | None:
         """Return the expiry encoded in the token; None if the token does not belong to that key id."""
@@ -122,13 +123,11 @@ class SessionTable:
         """Return a token of `size` characters, derived from the key id and expiry."""
         expiry = int(expires_at).to_bytes(8, "big")
         signed = key_id.encode() + expiry + size.to_bytes(2, "big")
-        first = hmac.digest(self._key, b"1" + signed, sha512)
-        second = hmac.digest(self._key, b"2" + signed, sha512)
-        token = _TOKEN_PREFIX + base64.b64encode(expiry + first + second).decode()
-        if size == _TOKEN_LENGTH:
-            return token
         rest = size - _TOKEN_LENGTH
-        return token + base64.b64encode(shake_256(self._key + signed).digest(rest)).decode()[:rest]
+        # SHAKE needs no HMAC: its state is not part of its output, so a longer text can't be signed without the key.
+        mac = shake_256(self._key + signed).digest(_MAC_BYTES + rest)
+        token = _TOKEN_PREFIX + base64.b64encode(expiry + mac[:_MAC_BYTES]).decode()
+        return token + base64.b64encode(mac[_MAC_BYTES:]).decode()[:rest]
 
     def _with_shared_moments(self, session: Session) -> Session:
         """Return the session, sharing the timestamp objects of the previous session if the times are equal.

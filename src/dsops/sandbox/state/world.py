@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -135,7 +136,7 @@ class World:
             if key_id in backend.access_keys:
                 # A renamed user's keys still have the old name, so the other users are searched, too.
                 named = backend.users.get(backend.access_keys[key_id].user_name or "")
-                for user in (*([] if named is None else [named]), *backend.users.values()):
+                for user in chain(() if named is None else (named,), backend.users.values()):
                     for key in user.access_keys:
                         if key.access_key_id == key_id:
                             return LongTermKey(view_user(user), key.secret_access_key, key.status == "Active")

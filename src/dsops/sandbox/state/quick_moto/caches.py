@@ -27,7 +27,8 @@ def cache_what_moto_repeats() -> None:
     for name in ("camelcase_to_underscores", "method_names_from_class"):
         responses[name] = cache(responses[name])
     _cache_names(import_module("moto.core.serialize").XFormedAttributePicker)
-    _find_at_once(import_module("moto.core.base_backend").BackendDict)
+    base = import_module("moto.core.base_backend")
+    _find_at_once(base.BackendDict, base.AccountSpecificBackend)
 
 
 def _cache_names(picker: Any) -> None:
@@ -48,15 +49,21 @@ def _cache_names(picker: Any) -> None:
     picker.get_possible_keys = possible_keys
 
 
-def _find_at_once(backends: Any) -> None:
-    """Let a service's table of backends create an account's backends only if they are missing.
+def _find_at_once(backends: Any, regions: Any) -> None:
+    """Let a service's tables of backends create an account's or region's backends only if they are missing.
 
-    moto itself takes a lock and compares all services whenever the table is accessed.
+    moto itself takes a lock and compares all services whenever the table of accounts is accessed.
     """
+    create_or_find = regions.__getitem__
 
-    def create(self: Any, account: str) -> Any:
+    def create_account(self: Any, account: str) -> Any:
         self._create_account_specific_backend(account)
         return self[account]
 
-    del backends.__getitem__
-    backends.__missing__ = create
+    def create_region(self: Any, region: str) -> Any:
+        if region not in self:  # in this class, that means: the service has no such region
+            raise KeyError(region)
+        return create_or_find(self, region)
+
+    del backends.__getitem__, regions.__getitem__
+    backends.__missing__, regions.__missing__ = create_account, create_region
