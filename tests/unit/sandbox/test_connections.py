@@ -281,15 +281,45 @@ def test_a_request_waits_until_the_previous_answer_is_sent() -> None:
 
     with looping(respond) as address, socket.create_connection(address, timeout=10) as connection:
         connection.sendall(b"".join(b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number for number in range(3)))
-        came = connection.recv(65536)
+        came = bytearray(connection.recv(65536))
         assert asked == ["/0"]
-        while came.count(b"\r\n\r\n") < 3 or len(came.rpartition(b"\r\n\r\n")[2]) < size:
+        whole = came.index(b"\r\n\r\n") + 4 + size
+        while len(came) < 3 * whole:
             part = connection.recv(1 << 20)
             assert part
             came += part
 
     assert asked == ["/0", "/1", "/2"]
-    assert [body[:1] * size for body in (b"0", b"1", b"2")] == [part[:size] for part in came.split(b"\r\n\r\n")[1:]]
+    assert [came[start + whole - size :][:size] for start in (0, whole, 2 * whole)] == [
+        b"0" * size,
+        b"1" * size,
+        b"2" * size,
+    ]
+
+
+def test_many_requests_in_one_piece_do_not_block_others() -> None:
+    """Between the pipelined requests of one client, the requests of other clients are handled."""
+    asked, both_sent = [], Event()
+
+    def respond(request: HttpRequest) -> HttpAnswer:
+        asked.append(request.path)
+        both_sent.wait(10)
+        return HttpAnswer(200, (("Content-Length", "0"),), b"")
+
+    with looping(respond) as address, ExitStack() as stack:
+        first, second = (stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(2))
+        first.sendall(b"GET /first HTTP/1.1\r\nHost: h\r\n\r\n" * 500)
+        second.sendall(b"GET /second HTTP/1.1\r\nHost: h\r\n\r\n")
+        both_sent.set()
+        assert second.recv(65536).startswith(b"HTTP/1.1 200 ")
+        came = b""
+        while came.count(b"200 OK") < 500:
+            part = first.recv(65536)
+            assert part
+            came += part
+
+    assert asked.count("/first") == 500
+    assert asked.index("/second") < 100
 
 
 def test_a_split_request_is_read_whole() -> None:

@@ -16,8 +16,10 @@ from dsops.sandbox.http.answer_bytes import CONTINUE, answer_parts, error_parts,
 from dsops.sandbox.http.parser import Parser
 
 _READ_AT_ONCE = 262144
-# A head and a body up to this size are sent together, in one system call.
+# Answers up to this size are sent together, in one system call.
 _SEND_AT_ONCE = 65536
+# After this number of requests on one connection, the other connections are served.
+_REQUESTS_IN_TURN = 16
 # Above this number of unanswered requests, nothing is read. Behind a long poll one more request is read, because a
 # client that disconnects would go unnoticed otherwise.
 _MOST_REQUESTS_AHEAD = 1
@@ -42,6 +44,9 @@ class Server(Protocol):
     def poll(self, connection: Connection, answer: HttpAnswer, wait: Wait) -> None:
         """Set a long poll aside, and call `deliver` when the poll has an answer."""
 
+    def go_on_later(self, connection: Connection) -> None:
+        """Call `happened` after the events of other connections were handled."""
+
     def forget(self, connection: Connection) -> None:
         """Remove a closed connection."""
 
@@ -49,8 +54,8 @@ class Server(Protocol):
 class Connection:
     """A connection. Its requests are handled in order, as soon as they are read.
 
-    The next request is handled when the previous answer has been sent, so a client that reads no answers is not read
-    from.
+    While a part of an answer can't be sent, no request is read or handled. So the answers to a client that does not
+    read them do not accumulate.
     """
 
     def __init__(self, server: Server, opened: socket, peer: str) -> None:
@@ -68,6 +73,7 @@ class Connection:
         self._is_polling = False
         """Whether the first of the requests is a long poll that waits for its answer."""
         self._unsent: deque[memoryview] = deque()
+        self._unsent_bytes = 0
         self._is_ending = False
         """Whether the connection is closed when everything has been sent."""
         self._watched = EVENT_READ
@@ -78,7 +84,7 @@ class Connection:
         return not self._requests
 
     def happened(self, events: int) -> None:
-        """Handle events of the socket. A bug in the handling of a request closes the connection."""
+        """Handle events of the socket (0: none), and requests. A bug in this handling closes the connection."""
         try:
             if events & EVENT_WRITE:
                 self._send()
@@ -102,6 +108,7 @@ class Connection:
             self.is_open = False
             self._requests.clear()
             self._unsent.clear()
+            self._unsent_bytes = 0
             self._server.forget(self)
             self.socket.close()
 
@@ -136,19 +143,26 @@ class Connection:
             data = data[used:]
 
     def _go_on(self) -> None:
-        """Answer requests until one has to wait, then wait for the next event."""
-        while self.is_open and self._requests and not (self._is_polling or self._unsent or self._is_ending):
-            self._handle(self._requests[0])
+        """Handle and answer some requests, then wait for the next event."""
         if not self.is_open:
             return
+        if not self._unsent:
+            self._handle_some()
         if self._parser is not None and self._parser.awaits_continue and self.is_idle and not self._is_ending:
             self._parser.expect_continue = False
-            self._unsent.append(memoryview(CONTINUE))
+            self._add(CONTINUE)
+        if self._unsent:
             self._send()
         if self._is_ending and not self._unsent:
             self.close()
         if self.is_open:
             self._watch()
+
+    def _handle_some(self) -> None:
+        for _ in range(_REQUESTS_IN_TURN):
+            if not self._requests or self._is_polling or self._is_ending or self._unsent_bytes > _SEND_AT_ONCE:
+                return
+            self._handle(self._requests[0])
 
     def _handle(self, asked: Parser) -> None:
         if asked.error:
@@ -172,24 +186,29 @@ class Connection:
             self._finish(parts, is_last=asked.closes)
 
     def _finish(self, parts: tuple[bytes, bytes], *, is_last: bool) -> None:
-        """Send the answer to the first request."""
-        head, body = parts
-        if len(body) <= _SEND_AT_ONCE:
-            self._unsent.append(memoryview(head + body))
-        else:
-            self._unsent += (memoryview(head), memoryview(body))
+        """Add the answer to the first request to the unsent answers."""
+        for part in parts:
+            self._add(part)
         self._requests.popleft()
         if is_last:
             self._is_ending = True
             self._requests.clear()
-        self._send()
+
+    def _add(self, data: bytes) -> None:
+        self._unsent.append(memoryview(data))
+        self._unsent_bytes += len(data)
 
     def _send(self) -> None:
         """Send what can be sent without blocking."""
         unsent = self._unsent
+        if len(unsent) > 1 and self._unsent_bytes <= _SEND_AT_ONCE:
+            together = memoryview(b"".join(unsent))
+            unsent.clear()
+            unsent.append(together)
         try:
             while unsent:
                 sent = self.socket.send(unsent[0])
+                self._unsent_bytes -= sent
                 if sent == len(unsent[0]):
                     unsent.popleft()
                 else:
@@ -208,6 +227,8 @@ class Connection:
             events = 0
         else:
             events = EVENT_READ
+        if self._requests and not (self._unsent or self._is_polling):
+            self._server.go_on_later(self)
         if events != self._watched:
             self._watched = events
             self._server.watch(self, events)

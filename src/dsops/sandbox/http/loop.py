@@ -61,6 +61,8 @@ class Loop:
         self._polls: Waiting[Connection] = Waiting(
             Connection.deliver, lambda connection: not connection.is_open, self._most_connections // 2
         )
+        self._unfinished: list[Connection] = []
+        """The connections that have a complete request which was not handled in their turn."""
         self._is_ended = False
         self._calls: deque[Callable[[], None]] = deque()
         self._woken, self._waker = socketpair()
@@ -75,8 +77,12 @@ class Loop:
         """Serve until `end` is called or the process is interrupted."""
         with suppress(SystemExit, KeyboardInterrupt):
             while not self._is_ended:
-                for key, events in self._selector.select(self._polls.pause(_LONGEST_PAUSE)):
+                pause = 0 if self._unfinished else self._polls.pause(_LONGEST_PAUSE)
+                for key, events in self._selector.select(pause):
                     key.data(events)
+                unfinished, self._unfinished = self._unfinished, []
+                for connection in unfinished:
+                    connection.happened(0)
                 self._polls.look()
                 now = time()
                 if now >= self._maintain_at:
@@ -130,6 +136,10 @@ class Loop:
     def poll(self, connection: Connection, answer: HttpAnswer, wait: Wait) -> None:
         """Set a long poll aside, and call `deliver` when the poll has an answer."""
         self._polls.add(connection, answer, wait)
+
+    def go_on_later(self, connection: Connection) -> None:
+        """Call `happened` after the events of other connections were handled."""
+        self._unfinished.append(connection)
 
     def forget(self, connection: Connection) -> None:
         """Remove a connection, before its socket is closed."""
