@@ -116,6 +116,9 @@ def _tree(fields: Mapping[str, str]) -> dict[str, Any]:
     """Convert dotted names to nested dicts. The value of a name is stored under the key "" in the name's dict."""
     root: dict[str, Any] = {}
     for name, value in fields.items():
+        if name and "." not in name:
+            root.setdefault(name, {}).setdefault("", value)
+            continue
         parts = name.split(".")
         if len(parts) > _DEEPEST_NAME or "" in parts:
             continue  # Not a parameter's name: an empty part would collide with the key "" of values.

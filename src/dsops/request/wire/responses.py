@@ -73,7 +73,7 @@ def query_answer(
     lines = [f'<{operation}Response xmlns="{namespace}">']
     if result:
         lines += [f"  <{operation}Result>", *_elements(result, "    "), f"  </{operation}Result>"]
-    lines += _elements({"ResponseMetadata": {"RequestId": request_id}}, "  ")
+    lines += ["  <ResponseMetadata>", f"    <RequestId>{request_id}</RequestId>", "  </ResponseMetadata>"]
     lines += [f"</{operation}Response>", ""]
     return HttpAnswer(200, (_XML,), "\n".join(lines).encode())
 

@@ -19,6 +19,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote_plus
 
@@ -40,6 +41,7 @@ MAX_OBJECT = 256 * 1024 * 1024
 _FORM = "application/x-www-form-urlencoded"
 _UNKNOWN = HttpAnswer(404, (("Content-Type", "text/xml"),), b"<UnknownOperationException/>\n")
 _MAX_FIELDS = 10_000
+_LONGEST_CACHED = 256
 _SMALL_BODIES = frozenset({"", "sts", "iam", "secretsmanager", "ssm"})
 """Signing names of requests with the limit MAX_BODY. "" means an unsigned request."""
 _CBOR_PATH = re.compile(r"/service/([A-Za-z0-9_.]+)/operation/([A-Za-z0-9_]+)")
@@ -239,7 +241,15 @@ def query_pairs(query: str) -> list[tuple[str, str]]:
 
 
 def _decoded(text: str) -> str:
-    return unquote_plus(text) if "%" in text or "+" in text else text
+    if "%" not in text and "+" not in text:
+        return text
+    return _short_decoded(text) if len(text) <= _LONGEST_CACHED else unquote_plus(text)
+
+
+@lru_cache(maxsize=1024)
+def _short_decoded(text: str) -> str:
+    """Return the decoded text. The result is cached, because ARNs recur."""
+    return unquote_plus(text)
 
 
 # --- JSON and CBOR -------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ The order was measured on live STS:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from dsops.arn import partition_of_region
@@ -86,10 +87,15 @@ def authenticate(
         caller, secret = _of_session(claim, world, sessions, now)
     else:
         caller, secret = _of_long_term_key(claim, world)
-    if caller.partition != partition_of_region(claim.region).name:
+    if caller.partition != _partition_name(claim.region):
         # An account belongs to one partition, and the other partitions do not know its keys.
         raise invalid_token()
     return caller, check(request, claim, secret)
+
+
+@lru_cache(maxsize=256)
+def _partition_name(region: str) -> str:
+    return partition_of_region(region).name
 
 
 def _of_long_term_key(claim: Claim, world: World) -> tuple[Caller, str]:

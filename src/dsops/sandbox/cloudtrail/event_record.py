@@ -246,6 +246,7 @@ def _lower(name: str) -> str:
     return lower_case(name[:1]) + name[1:]
 
 
+@lru_cache(maxsize=256)
 def region_of_trail(service: str, partition: str, region: str) -> str:
     """Return the region whose trail records the call.
 

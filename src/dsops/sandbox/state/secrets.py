@@ -52,14 +52,21 @@ class StoredSecret(NamedTuple):
     is_deleted: bool
     rotation_function: str
     """The ARN of the secret's rotation function; "" if it has none."""
-    versions: tuple[Version, ...]
+    contents: Mapping[str, Mapping[str, Any]]
+    """Version id -> moto's content of the version."""
+
+    @property
+    def versions(self) -> tuple[Version, ...]:
+        """All versions, oldest first."""
+        return tuple(map(_version, self.contents.values()))
 
     def version(self, version_id: str, stage: str) -> Version | None:
         """Return the version with that id or, if `version_id` is "", the version with that staging label."""
-        for version in self.versions:
-            if version.version_id == version_id or (not version_id and stage in version.stages):
-                return version
-        return None
+        if version_id:
+            content = self.contents.get(version_id)
+        else:
+            content = next((content for content in self.contents.values() if stage in content["version_stages"]), None)
+        return None if content is None else _version(content)
 
 
 class StoredParameter(NamedTuple):
@@ -255,16 +262,6 @@ def _stored(secret: moto_secrets.FakeSecret | moto_secrets.ReplicaSecret) -> Sto
     policy = None if source.policy is None else StoredPolicy(f"the policy of secret {source.name}", source.policy)
     key = source.kms_key_id or ""
     key = "" if is_default_key(key, "secretsmanager") else key
-    versions = tuple(
-        Version(
-            version["version_id"],
-            tuple(version["version_stages"]),
-            version.get("secret_string"),
-            version.get("secret_binary"),
-            version["createdate"],
-        )
-        for version in source.versions.values()
-    )
     return StoredSecret(
         secret.arn,
         secret.name,
@@ -275,5 +272,11 @@ def _stored(secret: moto_secrets.FakeSecret | moto_secrets.ReplicaSecret) -> Sto
         key,
         source.is_deleted(),
         source.rotation_lambda_arn or "",
-        versions,
+        source.versions,
     )
+
+
+def _version(content: Mapping[str, Any]) -> Version:
+    stages = tuple(content["version_stages"])
+    values = content.get("secret_string"), content.get("secret_binary")
+    return Version(content["version_id"], stages, *values, content["createdate"])
