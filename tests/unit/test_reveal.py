@@ -30,6 +30,7 @@ ALLOWED = {
     "cli/run/credentials.py": "prints what it was asked for",
     "cli/run/exec_mask.py": "values to look for in the output",
     "cli/run/github.py": "lines that have GitHub's runner mask them",
+    "guard/http/upstream.py": "the login of the proxy goes into the request",
     "keys/formats.py": "reads a key as people have it",
     "cli/login/keys.py": "the key id that the user types",
     "cli/login/mfa.py": "reads a seed, and prints the code that it was asked for",
