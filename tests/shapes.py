@@ -112,9 +112,14 @@ class ShapeMaker:
 
 
 def written_request(
-    service: str, operation: str, parameters: Mapping[str, object], protocol: Protocol, region: str = "us-east-1"
+    service: str,
+    operation: str,
+    parameters: Mapping[str, object],
+    protocol: Protocol,
+    region: str = "us-east-1",
+    signed_as: str = "",
 ) -> HttpRequest:
-    """Serialize a request with botocore, with a dummy signature."""
+    """Serialize a request with botocore, with a dummy signature for the service, or for `signed_as`."""
     serializer = create_serializer(BOTOCORES_NAME.get(protocol, protocol), include_validation=False)
     serialized = serializer.serialize_to_request(dict(parameters), operation_model(service, operation))
     path, _, query = serialized["url_path"].partition("?")
@@ -127,7 +132,7 @@ def written_request(
         body = urlencode(body, doseq=True).encode()
     body = body.encode() if isinstance(body, str) else bytes(body)
     headers = {name.lower(): _text(value) for name, value in dict(serialized["headers"]).items()}
-    scope = f"AKIAIOSFODNN7EXAMPLE/20260713/{region}/{signing_name(service)}/aws4_request"
+    scope = f"AKIAIOSFODNN7EXAMPLE/20260713/{region}/{signed_as or signing_name(service)}/aws4_request"
     headers |= {
         "authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
         "host": "127.0.0.1:4566",

@@ -86,7 +86,7 @@ class PolicyGate:
         if self._others.is_other(head):
             return "head"
         try:
-            return "head" if has_streamed_body(as_request(head, None)) else "body"
+            return "head" if has_streamed_body(as_request(head, None), _host(head)) else "body"
         except SandboxRefusal:
             return "body"  # `decide` answers with the error
 
@@ -98,7 +98,7 @@ class PolicyGate:
         try:
             request = as_request(head, body)
             work = work._replace(request=request)
-            received = self._received(request, has_body=body is not None)
+            received = self._received(request, _host(head), has_body=body is not None)
             work = work._replace(request=received.request, route=received.route, region=received.claim.region)
             target = target_of(received, head, self._override)
             work = work._replace(region=target.region)
@@ -110,9 +110,10 @@ class PolicyGate:
         except SandboxRefusal as refused:
             return self._refuse(work, refused)
 
-    def _received(self, request: HttpRequest, *, has_body: bool) -> Received:
+    def _received(self, request: HttpRequest, host: str, *, has_body: bool) -> Received:
         now = self._now().timestamp()
-        received = read_whole(request, self._keys, now) if has_body else read_head(request, self._keys, now)
+        read = read_whole if has_body else read_head
+        received = read(request, self._keys, now, host)
         check_unambiguous(received.route, received.request)
         return received
 
@@ -202,6 +203,11 @@ class _Denied(SandboxRefusal):
         super().__init__(refusal.message, aws=refusal.aws)
         self.work = work
         self.refusal = refusal
+
+
+def _host(head: RequestHead) -> str:
+    """Return the host that the command named; "" for a request to the guard as an endpoint."""
+    return "" if head.is_direct else head.host
 
 
 def _request_id() -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
-from dsops.errors import SandboxRefusal
+from dsops.guard.every_service import find_any_route, scope_name
 from dsops.guard.placeholder import PlaceholderKeys
 from dsops.guard.reading import ambiguous, without_signature
-from dsops.request.messages import HttpAnswer, HttpRequest
+from dsops.request.messages import HttpRequest
 from dsops.request.wire.constraints import check_presence
-from dsops.request.wire.errors import access_denied, answer_of
-from dsops.request.wire.models import operation_model, signing_name
+from dsops.request.wire.errors import access_denied
+from dsops.request.wire.models import operation_model
 from dsops.request.wire.parameters import read_parameters, unchecked_parameters
-from dsops.request.wire.route import Route, find_route
+from dsops.request.wire.route import Route
 from dsops.request.wire.s3_requests import with_hoisted_headers
 from dsops.request.wire.signature import (
     ALGORITHM,
@@ -58,15 +59,15 @@ class Received(NamedTuple):
         return "&".join(part for part in parts if not part.lower().startswith("x-amz-"))
 
 
-def has_streamed_body(request: HttpRequest) -> bool:
+def has_streamed_body(request: HttpRequest, host: str) -> bool:
     """Whether the operation can be decided by the head: it takes a file, and the signature does not need the body."""
     headers = request.headers
     if "x-amz-content-sha256" not in headers and "X-Amz-Signature=" not in request.query:
         return False
     if request.method not in {"PUT", "POST"}:
         return False
-    route = find_route(request)
-    if isinstance(route, HttpAnswer) or route.request is None:
+    route = find_any_route(request, host, _scope_region(request))
+    if route.request is None:
         return False
     shape = operation_model(route.service, route.operation).input_shape
     payload = None if shape is None else shape.serialization.get("payload")
@@ -75,9 +76,12 @@ def has_streamed_body(request: HttpRequest) -> bool:
     return route.service == "s3" or "x-amz-content-sha256" in headers
 
 
-def read_whole(request: HttpRequest, keys: PlaceholderKeys, now: float) -> Received:
-    """Read a request with its body. `now` is in seconds since 1970. Raises SandboxRefusal."""
-    route = _route(request)
+def read_whole(request: HttpRequest, keys: PlaceholderKeys, now: float, host: str) -> Received:
+    """Read a request with its body. Raises SandboxRefusal.
+
+    `now` is in seconds since 1970, `host` is the host that the command named, "" for a request to the guard itself.
+    """
+    route = _route(request, host)
     claim = _claim(request, route, keys, now)
     opened = check_signature(request, claim, keys.secret_access_key.reveal())
     if opened is not request:
@@ -87,9 +91,9 @@ def read_whole(request: HttpRequest, keys: PlaceholderKeys, now: float) -> Recei
     return Received(opened, route, claim, read_parameters(route), None)
 
 
-def read_head(request: HttpRequest, keys: PlaceholderKeys, now: float) -> Received:
-    """Read the head of a request whose body is streamed. `now` is in seconds since 1970. Raises SandboxRefusal."""
-    route = _route(request)
+def read_head(request: HttpRequest, keys: PlaceholderKeys, now: float, host: str) -> Received:
+    """Read the head of a request whose body is streamed, as `read_whole` does. Raises SandboxRefusal."""
+    route = _route(request, host)
     claim = _claim(request, route, keys, now)
     signed_head = check_signed_head(request, claim, keys.secret_access_key.reveal())
     if signed_head is None:
@@ -101,18 +105,17 @@ def read_head(request: HttpRequest, keys: PlaceholderKeys, now: float) -> Receiv
     return Received(request, route, claim, parameters, signed_head)
 
 
-def _route(request: HttpRequest) -> Route:
+def _route(request: HttpRequest, host: str) -> Route:
     _check_signed(request)
-    try:
-        route = find_route(request)
-    except SandboxRefusal as refused:
-        if answer_of(refused).status == 501:
-            text = "dsops guard: cannot tell which operation of which AWS service this request calls; not sent"
-            raise access_denied(text) from refused
-        raise
-    if isinstance(route, HttpAnswer):
-        raise access_denied("dsops guard: the request calls no operation of AWS; not sent")
-    return route
+    region = _scope_region(request)
+    return find_any_route(request, host, region)
+
+
+def _scope_region(request: HttpRequest) -> str:
+    """Return the region in the credential scope, which is not checked yet."""
+    text = request.headers.get("authorization", "") or unquote(request.query)
+    parts = text.partition("Credential=")[2].split("/", 3)
+    return parts[2] if len(parts) > 3 else ""
 
 
 def _with_request(route: Route, request: HttpRequest) -> Route:
@@ -147,7 +150,7 @@ def _unusable(algorithm: str) -> str:
 
 
 def _claim(request: HttpRequest, route: Route, keys: PlaceholderKeys, now: float) -> Claim:
-    service = signing_name(route.service)
+    service = scope_name(route.service)
     claim = read_claim(request, now, _WINDOW_MINUTES.get(service, _DEFAULT_WINDOW_MINUTES))
     if claim.access_key_id != keys.access_key_id or not keys.has_token(claim.session_token):
         raise access_denied(

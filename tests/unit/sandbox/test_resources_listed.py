@@ -208,7 +208,12 @@ def desk(make_lab: LabFactory) -> Desk:
             {"EndpointName": "guess"},
             [f"sagemaker:InvokeEndpoint arn:aws:sagemaker:{HERE}:endpoint/guess"],
         ),
-        ("budgets", "DescribeBudgets", {"AccountId": ACCOUNT}, ["budgets:DescribeBudgets *"]),
+        (
+            "budgets",
+            "DescribeBudgets",
+            {"AccountId": ACCOUNT},
+            [f"budgets:ViewBudget arn:aws:budgets::{ACCOUNT}:budget/*"],
+        ),
     ],
 )
 def test_parameters_name_the_resource(

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from dsops.arn import Arn, is_account_id, parse_arn
 from dsops.errors import SandboxRefusal
+from dsops.policy import ANY_TEXT
 from dsops.request.parameter_values import Parameters, many, text, texts
 from dsops.request.question import CallerView
 from dsops.request.resources.reference.ec2 import tagged_things
@@ -81,6 +82,7 @@ def tagged_as(arn: str) -> str:
 def read_special(service: str, operation: str, parameters: Parameters, caller: CallerView) -> PartialMatch:
     """Find the resources in parameters with a format that only this service has."""
     reader: Callable[[str, Parameters, CallerView], PartialMatch] | None = {
+        "bedrock-runtime": _model,
         "ec2": _tagged,
         "ecs": _of_cluster,
         "events": _rule_or_bus,
@@ -105,6 +107,19 @@ def _checked_arn(arn_text: str, service: str, kind: str, caller: CallerView) -> 
 
 def _no_such_resource(arn_text: str, kind: str, caller: CallerView) -> SandboxRefusal:
     return refusal("InvalidParameterValue", f"{arn_text} names no {kind} in {caller.region}.")
+
+
+def _model(_operation: str, parameters: Parameters, caller: CallerView) -> PartialMatch:
+    """Find Bedrock's model. An inference profile (`us.VENDOR.MODEL`) uses models of regions that AWS chooses."""
+    name = text(parameters, "modelId")
+    if not name or name.startswith("arn:"):
+        return PartialMatch(parameters, {ANY_KIND: (name,)} if name else {})
+    prefix = f"arn:{caller.partition}:bedrock:"
+    _, _, model = name.partition(".")
+    if "." not in model:
+        return PartialMatch({}, {ANY_KIND: (f"{prefix}{caller.region}::foundation-model/{name}",)})
+    profile = f"{prefix}{caller.region}:{caller.account}:inference-profile/{name}"
+    return PartialMatch({}, {ANY_KIND: (profile, f"{prefix}{ANY_TEXT}::foundation-model/{model}")})
 
 
 def _of_cluster(_operation: str, parameters: Parameters, caller: CallerView) -> PartialMatch:

@@ -26,20 +26,64 @@ from dsops.request.wire.models import operation_model, service_model
 from dsops.service_reference import ActionUse, ResourceKind, ServiceReference, open_reference
 
 _PREFIXES: Final[Mapping[str, str]] = {
+    "cloudcontrol": "cloudformation",
     "cloudwatch": "cloudwatch",
     "iot-data": "iot",
+    "iot-jobs-data": "iotjobsdata",
+    "iotsecuretunneling": "iot",
     "mediastore-data": "mediastore",
+    "mturk": "mechanicalturk",
+    "partnercentral-account": "partnercentral",
+    "partnercentral-benefits": "partnercentral",
+    "partnercentral-channel": "partnercentral",
+    "partnercentral-marketing": "partnercentral",
+    "partnercentral-selling": "partnercentral",
     "sagemaker-runtime": "sagemaker",
     "resourcegroupstaggingapi": "tag",
 }
 """botocore's service name -> prefix of its actions, if the prefix differs from the signing name."""
 
+_CHANGES: Final = ("Create", "Delete", "Update")
+_BUDGET_VIEWS: Final = tuple(
+    """
+    DescribeBudget DescribeBudgetNotificationsForAccount DescribeBudgetPerformanceHistory DescribeBudgets
+    DescribeNotificationsForBudget DescribeSubscribersForNotification
+    """.split()
+)
 _ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "accessanalyzer": {"GetFindingV2": "GetFinding", "ListFindingsV2": "ListFindings"},
+    "apigatewaymanagementapi": dict.fromkeys(
+        ("DeleteConnection", "GetConnection", "PostToConnection"), "ManageConnections"
+    ),
+    "bedrock-agent-runtime": {"RetrieveAndGenerateStream": "RetrieveAndGenerate"},
+    "bedrock-runtime": {
+        "Converse": "InvokeModel",
+        "ConverseStream": "InvokeModelWithResponseStream",
+        "StartAsyncInvoke": "InvokeModel",
+    },
+    "budgets": {
+        **{f"{verb}{kind}": "ModifyBudget" for verb in _CHANGES for kind in ("Budget", "Notification", "Subscriber")},
+        **dict.fromkeys(_BUDGET_VIEWS, "ViewBudget"),
+    },
+    "cloudsearchdomain": {"UploadDocuments": "document"},
+    "keyspaces": {
+        **dict.fromkeys(("CreateKeyspace", "CreateTable"), "Create"),
+        **dict.fromkeys(("DeleteKeyspace", "DeleteTable"), "Drop"),
+        **dict.fromkeys(("GetKeyspace", "GetTable", "GetTableAutoScalingSettings"), "Select"),
+        **dict.fromkeys(("ListKeyspaces", "ListTables", "ListTagsForResource"), "Select"),
+        **dict.fromkeys(("UpdateKeyspace", "UpdateTable"), "Alter"),
+    },
     "lambda": {
         "Invoke": "InvokeFunction",
         "InvokeAsync": "InvokeFunction",
         "InvokeWithResponseStream": "InvokeFunction",
         "GetLayerVersionByArn": "GetLayerVersion",
+    },
+    "timestream-query": {"Query": "Select"},
+    "verifiedpermissions": {
+        "BatchGetPolicy": "GetPolicy",
+        "BatchIsAuthorized": "IsAuthorized",
+        "BatchIsAuthorizedWithToken": "IsAuthorizedWithToken",
     },
     "s3control": {
         "DeletePublicAccessBlock": "PutAccountPublicAccessBlock",
@@ -178,6 +222,9 @@ class _Given:
         if kind.name in self.found:
             return list(self.found[kind.name])
         whole = [text for value in self.values for text in value.texts if _fits(kind.arn, text)]
+        if not is_only_one and not _names_in(kind.arn):
+            # An ARN without a name, such as `marketplace/model-endpoint/all-access`, is not named by any parameter.
+            return whole
         general = _GENERAL if is_only_one else ()
         kind_name = self._kind_names.get(kind.name, kind.name)
         return whole + _choices(kind.arn, self.place, lambda name: self._bare(name.lower(), kind_name, general))
