@@ -3,18 +3,21 @@
 `clients` is for tests that drive programs which are not pinned Python packages (SDKs of other languages, AWS CLI 2,
 browsers, Terraform, shells), and for what else only CI runs: everything in tests/clients, which starts a sandbox and
 programs against it, whole examples and pages with the AWS CLI, each broken account of tests/explain as seen by readers
-with less access, and a minute of fuzzing. `nightly` is for tests that take long. `make test` refuses a foreign program
-in a test that has neither mark, so that it never needs more than Python, git, make and a POSIX shell.
+with less access, most cases of some long lists (`one_in`), and a minute of fuzzing. `nightly` is for tests that take
+long. `make test` refuses a foreign program in a test that has neither mark, so that it never needs more than Python,
+git, make and a POSIX shell.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from _pytest.mark import ParameterSet
 
 MARKS = ("clients", "nightly")
 FOLDER = Path(__file__).parent / "clients"
@@ -39,14 +42,28 @@ IS_NIGHTLY = bool(os.environ.get("DSOPS_TESTS_NIGHTLY"))
 """Whether `make nightly` runs."""
 
 
+IN_CI = [] if os.environ.get("DSOPS_TESTS_EACH_CASE") else [pytest.mark.clients]
+"""The marks of tests that `make test` leaves to `make test-clients`; none on the platforms of CI."""
+
+
 def examples(nightly: int) -> int:
-    """The number of examples of a property: all of them in `make nightly`, otherwise a quarter, and at least 25."""
-    return nightly if IS_NIGHTLY else min(nightly, max(25, nightly // 4))
+    """The number of examples of a property: all of them in `make nightly`, otherwise a fifth, and at least 20."""
+    return nightly if IS_NIGHTLY else min(nightly, max(20, nightly // 5))
 
 
 def marks_of_rest(number: int, part: int) -> list[pytest.MarkDecorator]:
     """The marks of a case in a long list, of which `make test` runs one in `part`, and `make nightly` the rest."""
     return [pytest.mark.nightly] if number % part else []
+
+
+def one_in(part: int, cases: Iterable[object], name: Callable[[Any], str]) -> list[ParameterSet]:
+    """The cases as parameters: `make test` runs one in `part`, and `make test-clients`, which CI runs, the rest.
+
+    With DSOPS_TESTS_EACH_CASE, which CI sets on each platform, `make test` runs all.
+    """
+    return [
+        pytest.param(case, marks=IN_CI if number % part else [], id=name(case)) for number, case in enumerate(cases)
+    ]
 
 
 def move_long_files_first(items: list[pytest.Item]) -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.groups import ForeignProgramError
+from tests.groups import IN_CI, ForeignProgramError, one_in
 from tests.installed import installed
 from tests.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
+# Before the fixture in tests/conftest.py removes every DSOPS_* variable.
+EACH_CASE = bool(os.environ.get("DSOPS_TESTS_EACH_CASE"))
 
 
 def run_tests(folder: Path, code: str, *options: str, module: str = "pytest") -> tuple[int, str]:
@@ -47,6 +49,15 @@ def test_the_parameter_decides_as_well(tmp_path: Path) -> None:
 
     assert "1 passed, 1 deselected" in run_tests(tmp_path, probe, "-m", "clients")[1]
     assert "test_a[bash] PASSED" in run_tests(tmp_path, probe, "-m", "not clients", "-v", "-v")[1]
+
+
+def test_each_case_of_a_long_list_is_in_one_group() -> None:
+    """Of a long list, `make test` runs one case in three, and `make test-clients` all others."""
+    cases = {str(case.id): [mark.name for mark in case.marks] for case in one_in(3, "abcdef", str)}
+
+    rest = [mark.name for mark in IN_CI]
+    assert {"a": [], "b": rest, "c": rest, "d": [], "e": rest, "f": rest} == cases
+    assert rest == ([] if EACH_CASE else ["clients"])
 
 
 def test_a_foreign_program_needs_a_mark(tmp_path: Path) -> None:

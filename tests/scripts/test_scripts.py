@@ -12,14 +12,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.groups import IN_CI
 from tests.permission import allow_found
 from tests.scripts.script import adopt, difference, parse, run
 
 SCRIPTS = sorted(Path(__file__).parent.glob("*.txt"))
 LONG = {"bad-secrets.txt", "explain.txt"}
 """Scripts that take a quarter of the time of all; `make test-clients` runs them."""
+LESS_LONG = {
+    f"{name}.txt"
+    for name in "audit audit-report aws doctor graph limits login plan-check profiles web-identity".split()
+}
+"""Scripts that `make test` runs on each platform of CI."""
 # Before the fixture in tests/conftest.py removes every DSOPS_* variable.
 UPDATE = os.environ.get("DSOPS_UPDATE_GOLDEN") == "1"
+
+
+def marks_of(name: str) -> list[pytest.MarkDecorator]:
+    """The marks of a script."""
+    return [pytest.mark.clients] if name in LONG else IN_CI if name in LESS_LONG else []
 
 
 def play(path: Path, outside: Path, *, update: bool) -> list[str]:
@@ -49,10 +60,7 @@ def play(path: Path, outside: Path, *, update: bool) -> list[str]:
     return [found for found in differences if found]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(path, marks=pytest.mark.clients if path.name in LONG else (), id=path.name) for path in SCRIPTS],
-)
+@pytest.mark.parametrize("path", [pytest.param(path, marks=marks_of(path.name), id=path.name) for path in SCRIPTS])
 def test_script(path: Path, tmp_path: Path) -> None:
     """Every command of the script prints and returns what the script says."""
     differences = play(path, tmp_path, update=UPDATE)

@@ -6,14 +6,10 @@ import pytest
 
 from bench.agent_growth import CASES as OF_AGENT
 from bench.growth import CASES, COUNTED_LIMIT, LIMIT, Case, counted, exponent
-from tests.groups import marks_of_rest
-
-EACH = [
-    pytest.param(case, marks=marks_of_rest(number, 3), id=case.name) for number, case in enumerate([*CASES, *OF_AGENT])
-]
+from tests.groups import one_in
 
 
-@pytest.mark.parametrize("case", EACH)
+@pytest.mark.parametrize("case", one_in(3, [*CASES, *OF_AGENT], lambda case: case.name))
 def test_work_is_linear(case: Case) -> None:
     """For each case, the number of executed lines grows at most linearly with the input."""
     assert counted(case) <= COUNTED_LIMIT

@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.children import Child
+from tests.groups import IN_CI
+
+pytestmark = IN_CI  # many real programs: 1 s of processor time for each test
 
 FILES = 4000
 RECORDS = 200

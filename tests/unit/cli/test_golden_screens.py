@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.golden_screens import WIDTHS, GoldenScreens
+from tests.groups import IN_CI
 from tests.terminal import PATIENCE_SECONDS, Screen
 from tests.unit.cli.stub_aws import StubAws
 
@@ -36,7 +37,10 @@ PS1='[$code ${modes% }] $ '
 """
 """bash whose prompt shows the exit code and the terminal's modes."""
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="dsops does not run on Windows")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="dsops does not run on Windows"),
+    *IN_CI,  # real programs in real terminals: 2 s of processor time for each scene
+]
 
 
 class Person:

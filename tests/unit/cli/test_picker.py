@@ -13,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.groups import IN_CI
 from tests.stubs.aws import assume_role_answer, parameters_of
 from tests.stubs.server import Answer, Seen
 from tests.terminal import Screen
 from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
 from tests.unit.cli.test_console import Signin
 from tests.unit.stores.test_saml import response_of
+
+pytestmark = IN_CI  # real programs in real terminals
 
 ENTER, ESCAPE, DOWN, CTRL_C, CTRL_O, CTRL_Y, CTRL_Z = "\r", "\x1b", "\x1b[B", "\x03", "\x0f", "\x19", "\x1a"
 HELP = "Esc: cancel"

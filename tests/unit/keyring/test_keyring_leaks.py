@@ -19,6 +19,7 @@ import pytest
 
 from dsops.keyring.kernel import KernelKeyring
 from tests.children import SECONDS
+from tests.groups import IN_CI
 from tests.stubs.aws import assume_role_answer, parameters_of, sts_error
 from tests.stubs.keyrings import SECRETS_FILE, StubKeyring
 from tests.stubs.one_password import StubOnePassword
@@ -26,6 +27,8 @@ from tests.stubs.password_store import NEEDS_PASS, password_store
 from tests.stubs.server import Answer, Seen, StubServer
 from tests.unit.keys.test_rotation import NEW, OLD, SlowAws
 from tests.unit.test_no_leaks import WATCHED
+
+pytestmark = IN_CI  # many real programs: 1 s of processor time for each test
 
 DEVICE = "arn:aws:iam::111122223333:mfa/ada"
 SEED = "PLANTEDSEEDPLANTEDSEEDPLANTEDSEEDPLANTEDSEEDPLANTEDSEEDPLANTEDSE"

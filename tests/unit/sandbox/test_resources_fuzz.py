@@ -10,6 +10,7 @@ import pytest
 from dsops.errors import SandboxRefusal
 from dsops.request.wire.models import operation_model, operation_names, protocols
 from dsops.request.wire.service_table import SERVED
+from tests.groups import one_in
 from tests.questions import REGION, Desk
 from tests.sandboxes import ACCOUNT, OTHER
 from tests.shapes import ShapeMaker
@@ -26,7 +27,7 @@ def desk(make_lab: LabFactory) -> Desk:
     return Desk(make_lab(f'accounts: {{"{ACCOUNT}": {{}}, "{OTHER}": {{}}}}'))
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", one_in(3, SERVICES, str))
 def test_random_operations_have_a_resource(desk: Desk, service: str) -> None:
     """Any operation with random parameters needs at least one permission, or gets an error that AWS could send."""
     random = Random(service)  # noqa: S311

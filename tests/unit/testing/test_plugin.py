@@ -7,7 +7,10 @@ import time
 
 import pytest
 
+from tests.groups import IN_CI
+
 pytest_plugins = ["pytester"]
+pytestmark = IN_CI  # each suite is a pytest of its own with a sandbox: 1.3 s of processor time
 
 
 @pytest.fixture
