@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import parse_qsl
 
 from dsops.errors import SandboxRefusal
 from dsops.guard.exchange import RequestHead
@@ -25,6 +26,8 @@ _DOTS: Final = re.compile(r"/(?:\.|%2e){1,2}(?:/|\Z)", re.IGNORECASE)
 _JOINED: Final = frozenset(("accept", "accept-encoding", "cache-control", "te", "via", "x-forwarded-for"))
 """Headers whose values may be sent in several lines. All others are sent once."""
 _OVERRIDES: Final = frozenset(("x-http-method", "x-http-method-override", "x-method-override"))
+_OPERATION_HINT: Final = "x-id"
+"""A query parameter with the operation's name, which SDKs add."""
 _SIGNATURE_PARAMETERS: Final = frozenset(
     """
     x-amz-algorithm x-amz-credential x-amz-date x-amz-expires x-amz-security-token x-amz-signature
@@ -66,10 +69,12 @@ def check_unambiguous(route: Route, request: HttpRequest) -> None:
             raise ambiguous("a JSON or CBOR request has no query string")
         if route.protocol == "json":
             _check_json(request.body)
+        _check_members(route)
         return
     if route.service != "s3" and _DOTS.search(request.path):
         raise ambiguous("the path has a segment `.` or `..`")
     _check_once(_single(route, names))
+    _check_query(route, names)
     if route.protocol == "rest-json" and request.body and not _has_opaque_body(route):
         _check_json(request.body)
 
@@ -83,6 +88,32 @@ def _single(route: Route, names: Iterable[str]) -> list[str]:
         return []
     lists = {member.serialization.get("name") for member in in_query if member.type_name == "list"}
     return [name for name in names if name not in lists]
+
+
+def _check_query(route: Route, names: Iterable[str]) -> None:
+    """Refuse query parameters that the operation's model lacks: they may stand for another operation at AWS."""
+    model = operation_model(route.service, route.operation)
+    members = () if model.input_shape is None else model.input_shape.members.items()
+    in_query = [(name, member) for name, member in members if member.serialization.get("location") == "querystring"]
+    if any(member.type_name == "map" for _, member in in_query):
+        return
+    known = {str(member.serialization.get("name", name)) for name, member in in_query}
+    known |= {name for name, _ in parse_qsl(model.http["requestUri"].partition("?")[2], keep_blank_values=True)}
+    for name in names:
+        if name not in known and name != _OPERATION_HINT and not name.lower().startswith("x-amz-"):
+            raise ambiguous(
+                f"{route.service}:{route.operation} has no query parameter `{name[:64]}` in botocore's model"
+            )
+
+
+def _check_members(route: Route) -> None:
+    """Refuse parameters that the operation's model lacks: what they do is unknown."""
+    shape = operation_model(route.service, route.operation).input_shape
+    members = () if shape is None else shape.members.items()
+    known = {str(member.serialization.get("name", name)) for name, member in members}
+    for name in route.document:
+        if name not in known and name != "__type":
+            raise ambiguous(f"{route.service}:{route.operation} has no parameter `{name[:64]}` in botocore's model")
 
 
 def _has_opaque_body(route: Route) -> bool:

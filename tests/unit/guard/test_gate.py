@@ -167,14 +167,22 @@ def test_a_presigned_url_is_exchanged() -> None:
     """A URL that the child presigned is sent with a signature in the headers, and its own headers."""
     guard = guarded(allow("s3:*"))
     request = sign(
-        guard.keys, "s3", "us-east-1", "PUT", "/bucket/key", {"x-amz-acl": "private"}, b"", "a=b", presigned_seconds=60
+        guard.keys,
+        "s3",
+        "us-east-1",
+        "PUT",
+        "/bucket/key",
+        {"x-amz-acl": "private"},
+        b"",
+        "x-id=PutObject",
+        presigned_seconds=60,
     )
     assert "X-Amz-Signature" in request.query
 
     forward = guard.sent(request)
 
     received = check_real(forward, "s3", b"content")
-    assert "a=b" == received.query
+    assert "x-id=PutObject" == received.query
     assert ("private", "UNSIGNED-PAYLOAD") == (received.headers["x-amz-acl"], received.headers["x-amz-content-sha256"])
 
 

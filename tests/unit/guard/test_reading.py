@@ -102,3 +102,16 @@ def test_paths_are_encoded(path: str) -> None:
 def test_keys_of_objects_may_have_dots() -> None:
     """`..` is part of an object's key."""
     assert not is_refused(sign(GUARD.keys, "s3", "us-east-1", "GET", "/bucket/a/../b", {}))
+
+
+@pytest.mark.parametrize(("query", "expected"), [("", False), ("x-id=ListObjects", False), ("newFeature", True)])
+def test_unknown_query_parameters_are_refused(query: str, expected: bool) -> None:  # noqa: FBT001
+    """S3 tells operations apart by the query, so an unknown parameter may be an operation that the guard lacks."""
+    assert expected == is_refused(sign(GUARD.keys, "s3", "us-east-1", "GET", "/bucket", {}, b"", query))
+
+
+def test_unknown_parameters_are_refused() -> None:
+    """A parameter that botocore's model lacks has an unknown meaning."""
+    body = b'{"SecretId": "a", "NewParameter": "b"}'
+
+    assert is_refused(sign(GUARD.keys, "secretsmanager", "us-east-1", "POST", "/", SECRETS, body))
