@@ -1,4 +1,4 @@
-"""Turns off core dumps of dsops' own processes, which may hold secrets.
+"""Turns off core dumps of dsops' own processes, which may hold secrets, and closes their memory to other processes.
 
 The user's command runs with the user's own limit.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 _users_soft: int | None = None
+_PR_SET_DUMPABLE = 4
 
 
 def leave_no_core_dump() -> None:
@@ -19,6 +20,18 @@ def leave_no_core_dump() -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
         _users_soft = soft if _users_soft is None else _users_soft
         resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
+def close_memory() -> None:
+    """Keep the user's other processes, but not root, from reading this process' memory and environment.
+
+    Works on Linux only: `PR_SET_DUMPABLE` 0 refuses ptrace and `/proc/PID/mem` (prctl(2), ptrace(2)).
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
 
 
 class UsersLimit:

@@ -16,13 +16,13 @@ from dsops.audit.settings import load_settings
 from dsops.aws.identity.ambient_files import content, sections
 from dsops.cli.framework import secret_input
 from dsops.cli.framework.parser import parse
-from dsops.cli.policy.files import read_policy
 from dsops.cli.run.credentials import old_text
 from dsops.cli.setup.migrate import COMMAND as MIGRATE
 from dsops.config import load
 from dsops.errors import ConfigUnreadable, DsopsError
 from dsops.input_file import read_file, read_whole
 from dsops.keyring import index
+from dsops.pipeline.policy_file import read_policy
 from dsops.sandbox.control.launch import read_seed_file
 from dsops.sandbox.seed.file import read_seed
 from dsops.secret import Secret

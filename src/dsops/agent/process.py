@@ -10,16 +10,15 @@ import os
 import resource
 import signal
 import socket
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 
 from dsops.agent.client import address_in, connect, folder_of, make_folder
 from dsops.agent.start import listen, locked
+from dsops.dumps import close_memory
 from dsops.errors import AgentUnavailable, UsageError
 
 _FILES = 4096
-_PR_SET_DUMPABLE = 4
 
 
 def drop_environment() -> None:
@@ -34,17 +33,9 @@ def drop_environment() -> None:
 
 
 def harden() -> None:
-    """Turn off core dumps and debuggers, raise the limit of open files, and set the umask to 077.
-
-    On Linux, `PR_SET_DUMPABLE` 0 keeps other processes of the same user, but not root, from attaching with ptrace
-    (prctl(2), ptrace(2)). Other systems only turn off core dumps.
-    """
+    """Turn off core dumps and debuggers, raise the limit of open files, and set the umask to 077."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        import ctypes
-
-        if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), "prctl")
+    close_memory()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
     if soft < limit:

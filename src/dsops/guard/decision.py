@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
@@ -31,6 +31,16 @@ from dsops.service_reference import ActionUse, ServiceReference
 Outcome = Literal["allowed", "denied", "refused"]
 """`denied` by a policy; `refused` because the guard can't tell what the request does, or who signed it."""
 
+RETURNS_KEYS: Final = frozenset(
+    """
+    cognito-identity:getcredentialsforidentity eks-auth:assumeroleforpodidentity iam:createaccesskey
+    iam:createservicespecificcredential iam:resetservicespecificcredential iot:assumerolewithcertificate
+    lakeformation:gettemporarygluepartitioncredentials lakeformation:gettemporarygluetablecredentials
+    rolesanywhere:createsession s3:getdataaccess s3express:createsession sso:getrolecredentials sts:assumerole
+    sts:assumeroot sts:getdelegatedaccesstoken sts:getfederationtoken sts:getsessiontoken
+    """.split()
+)
+"""Actions whose answers contain AWS keys, in lower case. A wildcard does not allow them: such keys need no guard."""
 _ALWAYS_ALLOWED: Final = frozenset(("sts:getcalleridentity",))
 """Actions that no policy can deny, and that return no credentials."""
 _MAY_NAME_NOTHING: Final = tuple("Create List Describe Search".split())
@@ -44,7 +54,7 @@ class GuardQuestion(NamedTuple):
 
     action: str
     resource: str
-    """The ARN, with `*` and `?` for unknown parts."""
+    """The ARN, with ANY_TEXT and ANY_CHARACTER for unknown parts; `shown` makes `*` and `?` of them."""
     context: Mapping[str, tuple[str, ...]]
     is_allowed: bool
     effect: str
@@ -92,6 +102,7 @@ class Judge:
 
     def __init__(self, layer: LimitingPolicies, caller: GuardCaller, reference: ServiceReference) -> None:
         self._layer = layer
+        self._by_name: dict[str, LimitingPolicies] = {}
         self._caller = caller
         self._reference = reference
         self._resolver = ResourceResolver(unknown_resources(caller.partition))
@@ -106,8 +117,12 @@ class Judge:
         request: HttpRequest,
         region: str,
         now: float,
+        approved: Collection[tuple[str, str]] = (),
     ) -> Judged:
-        """Decide about all actions of an operation. The first denial ends the decision. Raises SandboxRefusal."""
+        """Decide about all actions of an operation. The first denial ends the decision. Raises SandboxRefusal.
+
+        `approved` are actions and resources that a person allowed, although no policy does.
+        """
         caller = self._caller._replace(region=region)
         base = unsigned_context(region, request, now) | self._principal_context
         for key in _KEYS_OF_AWS:
@@ -118,6 +133,8 @@ class Judge:
             context = _context_of(question, base)
             decision, partial = self._decide(question, use, operation, context, parameters)
             answered.append(_answered(question, decision, context))
+            if decision.effect == "ImplicitDeny" and (question.action, question.resource) in approved:
+                continue
             if decision.effect != "Allow":
                 refusal = self._refusal(question, decision, partial)
                 return Judged(tuple(answered), refusal, decision.effect == "ExplicitDeny")
@@ -144,15 +161,34 @@ class Judge:
         request = Request(self._caller.principal, question.action, question.resource, question.account, context)
         forms = tuple(_forms(question.resource, use, operation, self._caller.partition))
         partial = PartialRequest(request, forms, settled_keys(context, parameters))
-        if lower_case(question.action) in _ALWAYS_ALLOWED:
+        action = lower_case(question.action)
+        if action in _ALWAYS_ALLOWED:
             return PartialDecision("Allow", None, None), partial
-        return self._layer.decide(partial), partial
+        layer = self._naming(action) if action in RETURNS_KEYS else self._layer
+        return layer.decide(partial), partial
+
+    def _naming(self, action: str) -> LimitingPolicies:
+        """Return the policies with only those Allow statements that name the action without a wildcard."""
+        if action not in self._by_name:
+            self._by_name[action] = LimitingPolicies(
+                policy._replace(statements=tuple(each for each in policy.statements if _names(each, action)))
+                for policy in self._layer.policies
+            )
+        return self._by_name[action]
 
     def _refusal(
         self, question: AuthorizationQuestion, decision: PartialDecision, partial: PartialRequest
     ) -> SandboxRefusal:
         request = partial.request._replace(resource=shown(partial.request.resource))
         return denied(decision.as_decision(request, self._layer.policies), shown(question.shown))
+
+
+def _names(statement: Statement, action: str) -> bool:
+    """Whether the statement denies, or allows this action by its whole name."""
+    if statement.effect == "Deny":
+        return True
+    actions = statement.actions
+    return not actions.is_negated and action in {lower_case(text) for text in actions.written}
 
 
 def unknown_action(service: str, operation: str) -> SandboxRefusal:
@@ -193,7 +229,7 @@ def _form(template: str, partition: str) -> str:
 def _answered(question: AuthorizationQuestion, decision: PartialDecision, context: Context) -> GuardQuestion:
     return GuardQuestion(
         question.action,
-        shown(question.resource),
+        question.resource,
         context,
         decision.effect == "Allow",
         decision.effect,

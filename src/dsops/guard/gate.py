@@ -23,13 +23,15 @@ from dsops.guard.targets import EndpointOverride, SendTarget, target_of
 from dsops.policy import LimitingPolicies
 from dsops.request.messages import HttpAnswer, HttpRequest
 from dsops.request.wire.error_responses import answer_refusal
-from dsops.request.wire.errors import answer_of, expired_token
+from dsops.request.wire.errors import access_denied, answer_of, expired_token
 from dsops.request.wire.route import Route
 from dsops.request.wire.s3_payload import SIGNED_CHUNKS, SIGNED_WITH_TRAILER
 from dsops.service_reference import ServiceReference
 
 Ask = Callable[[GuardDecision], Awaitable[bool]]
 """Asks a person about a request that no policy allows or denies. Returns whether to send it."""
+Limit = Callable[[str], str]
+"""Counts a request to a region, and returns why it must not be sent; "" if it may be."""
 _KEPT_ERROR: Final = 400
 
 
@@ -67,6 +69,7 @@ class PolicyGate:
         now: Callable[[], datetime],
         on_decision: Callable[[GuardDecision], None],
         ask: Ask | None = None,
+        limit: Limit = lambda _: "",
     ) -> None:
         self._keys = keys
         self._session = session
@@ -76,6 +79,7 @@ class PolicyGate:
         self._now = now
         self._on_decision = on_decision
         self._ask = ask
+        self._limit = limit
 
     def tunnel(self, host: str, port: int) -> Tunnel | HttpAnswer:
         """Decide about a CONNECT request: AWS's hosts are opened, others are passed or refused."""
@@ -103,6 +107,9 @@ class PolicyGate:
             target = target_of(received, head, self._override)
             work = work._replace(region=target.region)
             work = await self._judged(work, received, target)
+            over = self._limit(target.region)
+            if over:
+                raise access_denied(f"dsops guard: {over}")
             credentials = self._session()
             if credentials is None or credentials.seconds_left(self._now()) <= 0:
                 raise expired_token()
@@ -119,22 +126,26 @@ class PolicyGate:
 
     async def _judged(self, work: _Work, received: Received, target: SendTarget) -> _Work:
         """Decide about the actions of the request. Raises SandboxRefusal for the first that is not allowed."""
-        judged = self._judge.judge(
-            received.route.service,
-            received.route.operation,
-            received.parameters,
-            request=received.request,
-            region=target.region,
-            now=self._now().timestamp(),
-        )
-        work = work._replace(judged=judged)
-        if judged.refusal is None:
-            return work
-        if self._ask is not None and not judged.is_explicit:
-            decision = self._decision(work, "denied", answer_of(judged.refusal).message)
-            if await self._ask(decision):
-                return work._replace(is_asked=True)
-        raise _Denied(work, judged.refusal)
+        approved: set[tuple[str, str]] = set()
+        while True:
+            judged = self._judge.judge(
+                received.route.service,
+                received.route.operation,
+                received.parameters,
+                request=received.request,
+                region=target.region,
+                now=self._now().timestamp(),
+                approved=approved,
+            )
+            work = work._replace(judged=judged, is_asked=bool(approved))
+            if judged.refusal is None:
+                return work
+            denied = judged.questions[-1]
+            if self._ask is None or judged.is_explicit or (denied.action, denied.resource) in approved:
+                raise _Denied(work, judged.refusal)
+            if not await self._ask(self._decision(work, "denied", answer_of(judged.refusal).message)):
+                raise _Denied(work, judged.refusal)
+            approved.add((denied.action, denied.resource))
 
     def _forward(self, work: _Work, received: Received, target: SendTarget, credentials: Credentials) -> Forward:
         request = received.request

@@ -30,7 +30,7 @@ class GuardServer:
         authority: Authority,
         network: Network,
         *,
-        listen: tuple[str, int] = ("127.0.0.1", 0),
+        listen: tuple[str, int] | socket.socket = ("127.0.0.1", 0),
         limits: Limits | None = None,
         report: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
@@ -52,8 +52,11 @@ class GuardServer:
 
     def start(self) -> None:
         """Listen, and start the thread. Connections are accepted from now on. Raises OSError for a used address."""
-        family = socket.AF_INET6 if ":" in self._listen[0] else socket.AF_INET
-        self._socket = socket.create_server(self._listen, family=family, backlog=1_024)
+        if isinstance(self._listen, socket.socket):
+            self._socket = self._listen
+        else:
+            family = socket.AF_INET6 if ":" in self._listen[0] else socket.AF_INET
+            self._socket = socket.create_server(self._listen, family=family, backlog=1_024)
         self._serving.port = self.address[1]
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(self._on_error)

@@ -15,7 +15,7 @@ from dsops.plan.findings import PlanFindings
 from dsops.plan.references import canonical_reference, region_of
 from dsops.plan.required_permissions import SecretRead, by_source, session_needs, users_of
 from dsops.plan.statements import compact, policy, statements_of
-from dsops.plan.types import Fingerprint, SecretReference, Step
+from dsops.plan.types import Fingerprint, Plan, SecretReference, Step
 from dsops.schema import OWN_POLICY
 
 COVERS = "session_policy_covers"
@@ -43,6 +43,24 @@ def write_own_policies(
     for name, draft in drafts.items():
         if draft.settings.get("session_policy") == OWN_POLICY:
             _write(draft, users_of(name, sources), steps, secret_reads, findings)
+
+
+def policy_of_reads(plan: Plan, store: str) -> str:
+    """Return a policy for exactly what the plan does with a store's session; "" if it does nothing with the session.
+
+    The policy also covers the sessions that are opened with the store's session.
+    """
+    sources = by_source(plan.steps)
+    users = users_of(store, sources)
+    users += [plan.steps[store]] if plan.steps[store].type.read_action else []
+    reads = [
+        SecretRead(variable.step, variable.reference, variable.optional or variable.default is not None)
+        for variable in plan.variables
+        if variable.reference is not None and any(step.name == variable.step for step in users)
+    ]
+    role = parse_arn(str(plan.steps[store].settings.get("role_arn", "")))
+    statements = statements_of(session_needs(users, role.account if role else "", plan.steps, reads))
+    return compact(policy(statements)) if statements else ""
 
 
 def _write(

@@ -222,3 +222,14 @@ def test_the_principal_is_that_of_the_session() -> None:
 
     assert is_allowed(allow("*", Condition=account), call=call)
     assert not is_allowed(allow("*", Condition=role), call=call)
+
+
+@pytest.mark.parametrize("action", ["*", "sts:*", "sts:Assume*", "sts:AssumeRol?"])
+def test_a_wildcard_does_not_allow_an_action_that_returns_keys(action: str) -> None:
+    """Keys that AWS returns would work without the guard, so a statement has to name the action."""
+    call = ("sts", "AssumeRole", {"RoleArn": f"{ROLE}/app", "RoleSessionName": "session"})
+
+    assert not is_allowed(allow(action), call=call)
+    assert not is_allowed({"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}, call=call)
+    assert is_allowed(allow(action), allow("STS:assumerole", f"{ROLE}/app"), call=call)
+    assert not is_allowed(allow("sts:AssumeRole"), deny(action), call=call)

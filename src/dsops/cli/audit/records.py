@@ -56,12 +56,12 @@ def row_of(record: Record) -> tuple[str, ...]:
 
 
 def _about(record: Record) -> str:
-    """Return the subject of a record: a role, secret, environment or kind of damage, or the number of lost lines."""
+    """Return the subject of a record, such as a role, secret, environment or resource, or the number of lost lines."""
     facts = object_in(record, "additionalEventData")
     if record.get("eventName") == LOST:
         return f"{facts.get('lines')} lines"
     return role_in(record) or str(
-        facts.get("secret") or facts.get("kind") or facts.get("file") or facts.get("environment") or ""
+        next((facts[name] for name in ("secret", "kind", "file", "environment", "resource") if facts.get(name)), "")
     )
 
 

@@ -70,6 +70,11 @@ def dimmed(text: str, descriptor: int) -> str:
     return _styled(text, _DIM) if has_colour(descriptor) else text
 
 
+def alarming(text: str, descriptor: int) -> str:
+    """Return the text in bold red if the descriptor supports colours."""
+    return f"{_BOLD_RED}{text}{_RESET}" if has_colour(descriptor) else text
+
+
 def wrapped(text: str, descriptor: int, indent: int = 4) -> str:
     """Return a message with `~` for the home folder; for a terminal, its lines are wrapped between words.
 

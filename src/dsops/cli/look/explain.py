@@ -90,8 +90,8 @@ def _explain_message(arguments: Arguments, runtime: Runtime) -> int:
     Uses the policies that can be read with the base credentials or a store's session.
     """
     from dsops.cli.look.explain_text import show
-    from dsops.cli.policy.files import read_policy
     from dsops.explain.findings.trial import investigate_message
+    from dsops.pipeline.policy_file import read_policy
 
     store = arguments.operand(OPERAND)
     text = read_policy(arguments.text(MESSAGE.name), runtime)

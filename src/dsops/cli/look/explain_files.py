@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from dsops.arn import parse_arn
-from dsops.cli.policy.files import read_policy
 from dsops.errors import PolicyInvalid, UsageError, nearest
 from dsops.explain.evidence.library import Evidence
 from dsops.explain.evidence.readers import Given, read_details
+from dsops.pipeline.policy_file import read_policy
 from dsops.plan import Step
 from dsops.policy import (
     Attached,

@@ -9,12 +9,12 @@ from typing import NamedTuple, get_args
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.framework.output import Json, answer, answer_json, note, shown_error
 from dsops.cli.framework.process_runtime import DONE
-from dsops.cli.policy.files import read_policy
 from dsops.cli.policy.generate import GENERATE
 from dsops.cli.policy.replay import REPLAY
 from dsops.cli.policy.simulate import SIMULATE
 from dsops.errors import CheckFailed, DsopsError, Failures, PolicyUnreadable
 from dsops.extras import install_command
+from dsops.pipeline.policy_file import read_policy
 from dsops.policy import (
     KIND_WORDS,
     SEVERITIES,

@@ -49,7 +49,8 @@ def generate_recorded(arguments: Arguments, runtime: Runtime) -> int:
         note(line)
     if not made.statements:
         why = f"the distinct calls of the recordings: {len(recording.calls)}"
-        raise UsageError("the recordings need no permission: AWS allowed none of their calls", why=why)
+        hint = "record a run whose calls AWS allows: dsops exec --record FILE -- CMD"
+        raise UsageError("the recordings need no permission: AWS allowed none of their calls", why=why, hint=hint)
     return _check_length(made, format_name)
 
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from dsops.cli.framework.command import Arguments, Command, Flag
 from dsops.cli.framework.output import note
-from dsops.cli.policy.files import read_policy
 from dsops.errors import CheckFailed, UsageError
+from dsops.pipeline.policy_file import read_policy
 from dsops.policy import (
     AnsweredCase,
     Case,

@@ -14,6 +14,7 @@ from dsops.cli.framework.command import (
     Command,
     Flag,
 )
+from dsops.cli.run.guard_flags import GUARD_FLAGS
 from dsops.errors import CommandFailed, UsageError
 from dsops.runtime import Runtime
 
@@ -82,6 +83,7 @@ COMMAND = Command(
         Flag(
             "--listen", "serve the session on this address, for containers that can't reach 127.0.0.1", value="ADDRESS"
         ),
+        *GUARD_FLAGS,
         Flag("--mask", "replace secrets in the command's output with ***", "switch"),
         Flag("--keep-existing", "keep variables that are already set, instead of replacing them", "switch"),
         Flag(

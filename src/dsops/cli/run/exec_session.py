@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from dsops.agent.credential_endpoint import CredentialEndpoint
 from dsops.agent.remote import RemotePipeline
@@ -12,6 +11,8 @@ from dsops.cache import CredentialCache
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import note
 from dsops.cli.framework.project import agent_of, show_notes
+from dsops.cli.run.guard_flags import is_guarded
+from dsops.cli.run.listen_address import parse_listen
 from dsops.credentials import USABLE_SECONDS, Credentials
 from dsops.environment import ChildIdentity, endpoint_variables, session_variables
 from dsops.errors import UsageError
@@ -26,7 +27,7 @@ from dsops.secret import Secret
 from dsops.startup import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from dsops.process.watch import Attendant
+    from dsops.process.watch import Attendant, Start
 
 
 class CommandSession(NamedTuple):
@@ -38,11 +39,13 @@ class CommandSession(NamedTuple):
     credentials: Credentials
     listeners: list[Callable[[Credentials], None]]
     """Functions that are called with each new session, before the command can get that session."""
+    start: Start | None = None
+    """How the command is started; None for the usual way."""
 
 
 def is_served(arguments: Arguments) -> bool:
     """Whether the session will be renewed while the command runs."""
-    return arguments.switch("--serve") or bool(arguments.text("--listen"))
+    return is_guarded(arguments) or arguments.switch("--serve") or bool(arguments.text("--listen"))
 
 
 def plan_with_session(target: RunTarget, config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
@@ -75,6 +78,8 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
     if not is_served(arguments):
         identity = ChildIdentity(session_variables(credentials), step.region)
         return CommandSession(secrets, identity, (), credentials, [])
+    if credentials.expiration is None and is_guarded(arguments):
+        return _guarded(lambda: credentials, credentials, secrets, plan, store, arguments, runtime)
     if credentials.expiration is None:
         raise UsageError(
             f"store `{store}` uses long-term keys, which do not expire and need no renewal",
@@ -87,9 +92,28 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
     quiet_agent = agent._replace(runtime=quiet) if agent else None
     issue = _issuer(plan, store, quiet_agent, Pipeline(quiet, cache), quiet)
     renewal = _renewal(credentials, issue, listeners, _reporter(store, arguments, runtime), runtime)
+    if is_guarded(arguments):
+        session = _guarded(lambda: renewal.current, credentials, secrets, plan, store, arguments, runtime)
+        return session._replace(attendants=(renewal, *session.attendants), listeners=listeners)
     endpoint = _open(renewal, arguments.text("--listen"))
     identity = ChildIdentity(endpoint_variables(endpoint.address, endpoint.token, empty_file()), step.region)
     return CommandSession(secrets, identity, (renewal, endpoint), credentials, listeners)
+
+
+def _guarded(
+    current: Callable[[], Credentials | None],
+    credentials: Credentials,
+    secrets: Mapping[str, Secret],
+    plan: Plan,
+    store: str,
+    arguments: Arguments,
+    runtime: Runtime,
+) -> CommandSession:
+    """Open the guard: the command gets placeholder keys in place of the session."""
+    from dsops.cli.run.exec_guard import open_guarded
+
+    guarded = open_guarded(current, credentials, plan, store, arguments, runtime)
+    return CommandSession(secrets, guarded.identity, guarded.attendants, credentials, [], guarded.start)
 
 
 def _from_agent(
@@ -149,13 +173,7 @@ def _open(renewal: Renewal, listen: str) -> CredentialEndpoint:
     """Open the endpoint: on loopback, unless `--listen` names another address of this machine."""
     if not listen:
         return CredentialEndpoint(renewal)
-    address, port = _address(listen)
-    if address.is_unspecified:
-        raise UsageError(
-            f"`--listen {listen}` would listen on every address of this machine",
-            why="only the container needs to reach the session",
-            hint="name one address, such as the address of a container network's bridge",
-        )
+    address, port = parse_listen(listen)
     endpoint = CredentialEndpoint(renewal, address=str(address), port=port)
     if not address.is_loopback:
         note(
@@ -163,21 +181,6 @@ def _open(renewal: Renewal, listen: str) -> CredentialEndpoint:
             " an attacker who can listen in on that network gets both"
         )
     return endpoint
-
-
-def _address(listen: str) -> tuple[IPv4Address | IPv6Address, int]:
-    """Parse an address with or without a port: `172.17.0.1`, `172.17.0.1:8080`, `::1`, `[::1]:8080`."""
-    host, _, port = listen.rpartition(":") if listen.count(":") == 1 or "]:" in listen else (listen, "", "0")
-    try:
-        address = ip_address(host.strip("[]"))
-    except ValueError:
-        raise UsageError(
-            f"`--listen {listen}` is not an IP address",
-            hint="write an IP address of this machine, optionally with a port, such as 172.17.0.1:8080",
-        ) from None
-    if not (port.isascii() and port.isdigit() and len(port) <= len("65535") and int(port) < 2**16):
-        raise UsageError(f"`--listen {listen}` has an invalid port", hint="a port is a number below 65536")
-    return address, int(port)
 
 
 def _note_codes(plan: Plan, store: str) -> None:

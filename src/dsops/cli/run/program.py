@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dsops.cli.framework.command import CONFIG, CREDENTIALS, ENVIRONMENT, NAME, Arguments
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import fetch_with_sessions, permitted, show_notes
+from dsops.cli.run.guard_flags import ISOLATE
 from dsops.errors import CommandNotFound, UsageError
 from dsops.model import Config
 from dsops.pipeline.execution import environment_of_child
@@ -37,8 +38,10 @@ def run_program(
     if sys.platform == "win32":
         from dsops.cli.framework.windows import refuse_flags
 
-        refuse_flags(arguments, "--mask", "--serve", "--listen", "--timeout")
-    target, config = _load_target(arguments, runtime)
+        refuse_flags(arguments, "--mask", "--serve", "--listen", "--timeout", "--guard", "--record")
+    if arguments.switch("--mask") and arguments.has(ISOLATE) and arguments.switch(ISOLATE):
+        raise UsageError(f"`--mask` and `{ISOLATE}` can't be used together", hint="leave one of the two out")
+    target, config = load_target(arguments, runtime)
     store, session, sessions = _session_store(target, arguments), None, []
     if store:
         from dsops.cli.run import exec_session
@@ -74,7 +77,14 @@ def run_program(
         replace(command, arguments.command, environment)
     from dsops.process.watch import watch
 
-    return watch(command, arguments.command, environment, timeout_seconds=timeout_seconds, attendants=attendants)
+    return watch(
+        command,
+        arguments.command,
+        environment,
+        timeout_seconds=timeout_seconds,
+        attendants=attendants,
+        start=session.start if session else None,
+    )
 
 
 def _watch_masked(
@@ -102,9 +112,9 @@ def _watch_masked(
 def _session_store(target: RunTarget, arguments: Arguments) -> str:
     """Return the store whose session the command gets; "" if the target is an environment alone."""
     store = target.store
-    for flag in ("--serve", "--listen"):
-        if not store and arguments.text(flag):
-            raise UsageError(f"`{flag}` needs a session to serve", hint=f"name a store: --credentials STORE {flag}")
+    for flag in ("--serve", "--listen", "--guard", "--record"):
+        if not store and arguments.has(flag) and arguments.text(flag):
+            raise UsageError(f"`{flag}` needs a session", hint=f"name a store: --credentials STORE {flag}")
     return store
 
 
@@ -135,7 +145,7 @@ def target_in(arguments: Arguments) -> RunTarget:
     return RunTarget(arguments.operand(NAME.name), arguments.text(ENVIRONMENT.name), arguments.text(CREDENTIALS))
 
 
-def _load_target(arguments: Arguments, runtime: Runtime) -> tuple[RunTarget, Config]:
+def load_target(arguments: Arguments, runtime: Runtime) -> tuple[RunTarget, Config]:
     """Load the configuration, and return the resolved target of the arguments with it; shows notes on stderr.
 
     Raises NotAllowed. Raises UsageError if NAME is not the name of an environment or a store, or is the name of both.

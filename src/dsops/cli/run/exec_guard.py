@@ -1,0 +1,89 @@
+"""`dsops exec --guard`: the command reaches AWS only through the guard, with placeholder keys."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+
+from dsops.agent.client import folder_of
+from dsops.cli.framework.command import Arguments
+from dsops.cli.framework.output import note
+from dsops.cli.run.guard_flags import ISOLATE
+from dsops.credentials import Credentials
+from dsops.environment import ChildIdentity
+from dsops.errors import ExtraMissing
+from dsops.extras import install_command
+from dsops.plan import Plan
+from dsops.process.watch import Attendant, Start
+from dsops.runtime import Runtime, empty_file
+from dsops.startup import NamedTuple
+from dsops.user_folders import config_folder, data_folder, state_folder
+
+_FILES_WITH_CREDENTIALS = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
+_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock")
+"""Sockets of services that start processes of root for their clients."""
+
+
+class Guarded(NamedTuple):
+    """What runs beside a guarded command."""
+
+    identity: ChildIdentity
+    attendants: tuple[Attendant, ...]
+    start: Start | None
+    """How the command is started, if it is isolated."""
+
+
+def open_guarded(
+    session: Callable[[], Credentials | None],
+    first: Credentials,
+    plan: Plan,
+    store: str,
+    arguments: Arguments,
+    runtime: Runtime,
+) -> Guarded:
+    """Open the guard for a store's session. `session` returns the current session, `first` is the first.
+
+    Raises UsageError, ConfigError or PolicyInvalid before anything is started.
+    """
+    try:
+        from dsops.cli.run.guard_options import options_of
+        from dsops.guard.run.running import RunningGuard
+    except ImportError as error:
+        if (error.name or "").startswith("dsops"):
+            raise
+        why, hint = f"{error.name} is missing", install_command("guard")
+        raise ExtraMissing("the packages of the guard are not installed", why=why, hint=hint) from error
+    step = plan.steps[store]
+    with ExitStack() as opened:
+        start = None
+        if arguments.has(ISOLATE) and arguments.switch(ISOLATE):
+            from dsops.process.isolated import IsolatedStart
+
+            start = opened.enter_context(IsolatedStart(_hidden(runtime)))
+        options = options_of(arguments, plan, step, first, runtime)
+        if start is not None:
+            options = options._replace(listen=start.listener)
+        guard = RunningGuard(options, session, runtime)
+        opened.pop_all()
+    return Guarded(ChildIdentity(guard.variables(empty_file()), step.region), (guard.attendant,), start)
+
+
+def _hidden(runtime: Runtime) -> list[str]:
+    """Return the paths to hide; shows a note about a folder that stays visible, because the command works in it."""
+    hidden = []
+    for path in hidden_paths(runtime.environ):
+        if f"{os.path.realpath(runtime.folder)}/".startswith(f"{os.path.realpath(path)}/"):
+            note(f"{path} is not hidden from the command, because the working folder is in it")
+        else:
+            hidden.append(path)
+    return hidden
+
+
+def hidden_paths(environ: Mapping[str, str]) -> list[str]:
+    """Return the files and folders with credentials, and the sockets through which a command could get some."""
+    named = [environ.get(name, "") for name in _FILES_WITH_CREDENTIALS]
+    home = environ.get("HOME", "")
+    own = [config_folder(environ), data_folder(environ), state_folder(environ), folder_of(environ)]
+    paths = [f"{home}/.aws" if home else "", environ.get("XDG_RUNTIME_DIR", ""), *own, *named, *_SOCKETS]
+    return [path for path in dict.fromkeys(paths) if path.startswith("/")]

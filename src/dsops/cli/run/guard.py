@@ -1,0 +1,117 @@
+"""`dsops guard`: serve the guard to a container or another process."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+
+from dsops.cli.framework.command import (
+    CONFIG,
+    CREDENTIALS,
+    ENVIRONMENT,
+    NAME,
+    NO_AGENT,
+    REASON,
+    Arguments,
+    Command,
+    Flag,
+    Group,
+)
+from dsops.cli.framework.output import say
+from dsops.cli.run.guard_flags import CERTIFICATES, GUARD, GUARD_FLAGS, ISOLATE, VARIABLES
+from dsops.cli.run.program import load_target
+from dsops.errors import FileNotWritten, UsageError
+from dsops.process.watch import Attendant
+from dsops.runtime import Runtime
+from dsops.secret import Secret
+
+_ENDING = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+
+
+def _serve(arguments: Arguments, runtime: Runtime) -> int:
+    """Serve the guard until Ctrl-C, and write the files that its clients need."""
+    from dsops.cli.run import exec_session
+
+    if not arguments.texts(GUARD):
+        raise UsageError("the guard has no policy", hint=f"name one: {GUARD} policy.json, or {GUARD} read-only")
+    target, config = load_target(arguments, runtime)
+    if not target.store:
+        raise UsageError("the guard needs a session", hint="name a store: dsops guard serve --credentials STORE")
+    folder = _folder(arguments, runtime)
+    plan = exec_session.plan_with_session(target, config, arguments, runtime)
+    session = exec_session.fetch_with_session(plan, target.store, arguments, runtime)
+    variables = session.identity.variables
+    _write(os.path.join(folder, VARIABLES), variables)
+    say(f"dsops: the guard serves at {variables['AWS_ENDPOINT_URL'].reveal()} until Ctrl-C")
+    say(f"dsops: a client needs the variables in {os.path.join(folder, VARIABLES)}, and {CERTIFICATES} beside it")
+    _wait(session.attendants)
+    return 0
+
+
+def _folder(arguments: Arguments, runtime: Runtime) -> str:
+    folder = os.path.join(runtime.folder, arguments.text("--out"))
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError as error:
+        why = (error.strerror or "").lower()
+        raise FileNotWritten(
+            f"`{folder}` can't be created", why=why, hint="name another folder with `--out`"
+        ) from error
+    return folder
+
+
+def _write(path: str, variables: Mapping[str, Secret]) -> None:
+    """Write the variables in the format of `docker run --env-file`, with mode 0600."""
+    from dsops.render.file import write_private
+
+    lines = [f"{name}={value.reveal()}\n" for name, value in variables.items()]
+    write_private(path, "".join(lines).encode())
+
+
+def _wait(attendants: Sequence[Attendant]) -> None:
+    """Do the attendants' work until a signal ends this process."""
+    from dsops.process.signals import Signals
+
+    with Signals() as signals:
+        is_over = False
+        while not is_over:
+            waits = [seconds for attendant in attendants if (seconds := attendant.seconds()) is not None]
+            readers = [descriptor for attendant in attendants for descriptor in attendant.readers()]
+            woken = signals.wait(max(0.0, min(waits)) if waits else None, readers)
+            for attendant in attendants:
+                attendant.turn(woken.ready)
+            is_over = not _ENDING.isdisjoint(woken.signals)
+    for attendant in attendants:
+        attendant.end()
+
+
+SERVE = Command(
+    help=(
+        "Serve the guard to a container, a devcontainer or another program, until Ctrl-C.\n"
+        "\n"
+        "  dsops guard serve --credentials dev --guard guard.yaml --listen 172.17.0.1 --out guard\n"
+        '  docker run --env-file guard/guard.env -v "$PWD/guard/guard.pem:$PWD/guard/guard.pem" IMAGE\n'
+        "\n"
+        "The variables in guard.env give the client placeholder keys and the address of the guard. Every\n"
+        "program that has them can send the requests that the policies allow, as long as the guard runs."
+    ),
+    run=_serve,
+    is_audited=True,
+    flags=(
+        CONFIG,
+        ENVIRONMENT,
+        NO_AGENT,
+        REASON,
+        Flag(CREDENTIALS, "sign the requests with the session of this store", value="STORE"),
+        *[flag for flag in GUARD_FLAGS if flag.name != ISOLATE],
+        Flag("--listen", "listen on this address of the machine (default 127.0.0.1)", value="ADDRESS"),
+        Flag("--out", "the folder for guard.env and guard.pem", value="FOLDER", default="."),
+        Flag("--min-ttl", "minimum remaining lifetime of the session at the start", "seconds", value="SECONDS"),
+    ),
+    operands=(NAME,),
+)
+
+COMMAND = Group(
+    help="Check the AWS requests of programs against policies, and sign the allowed ones.", commands={"serve": SERVE}
+)

