@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from botocore.loaders import Loader
 
+from dsops.errors import SandboxRefusal
 from dsops.guard import every_service
+from dsops.guard.caller import caller_of
+from dsops.guard.decision import RETURNS_KEYS, Judge
 from dsops.guard.endpoints import endpoint_of
 from dsops.guard.every_service import OtherService, find_any_route, other_services, scope_name
 from dsops.guard.exchange import Forward
@@ -19,7 +22,7 @@ from dsops.guard.reading import check_unambiguous
 from dsops.request.wire.models import TOOLBOX, operation_model, operation_names, protocols
 from dsops.request.wire.service_table import SERVED
 from tests.groups import marks_of_rest
-from tests.guards import Guarded, allow, direct, layer_of, proxied, refusal_of
+from tests.guards import SESSION_ARN, Guarded, allow, direct, layer_of, proxied, reference, refusal_of
 from tests.sandboxes import sign
 from tests.shapes import ShapeMaker, written_request
 
@@ -81,6 +84,25 @@ def test_each_operation_is_found_at_its_endpoint(service: str) -> None:
                 check_unambiguous(route, request)
             assert operation == route.operation
             assert scope_name(service) == scope_name(route.service)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_operation_is_decided(service: str) -> None:
+    """Each operation has checks that a policy for everything allows, or it is refused without a failure."""
+    judge = Judge(layer_of(allow("*")), caller_of(SESSION_ARN), reference())
+    for operation in sorted(operation_names(service)):
+        protocol = protocols(service)[0]
+        shape = operation_model(service, operation).input_shape
+        random = Random(f"{service}{operation}")  # noqa: S311 - reproducible parameters
+        parameters = {} if shape is None else ShapeMaker(random, protocol).parameters(shape)
+        request = written_request(service, operation, parameters, protocol, signed_as=scope_name(service))
+        try:
+            judged = judge.judge(service, operation, parameters, request=request, region="us-east-1", now=0)
+        except SandboxRefusal:
+            continue
+        # An action that returns keys must be named in the policy.
+        assert judged.refusal is None or judged.questions[-1].action.lower() in RETURNS_KEYS
+        assert judged.questions
 
 
 @pytest.mark.parametrize(

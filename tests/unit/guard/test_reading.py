@@ -104,7 +104,9 @@ def test_keys_of_objects_may_have_dots() -> None:
     assert not is_refused(sign(GUARD.keys, "s3", "us-east-1", "GET", "/bucket/a/../b", {}))
 
 
-@pytest.mark.parametrize(("query", "expected"), [("", False), ("x-id=ListObjects", False), ("newFeature", True)])
+@pytest.mark.parametrize(
+    ("query", "expected"), [("", False), ("x-id=ListObjects", False), ("newFeature", True), ("x-amz-acl=private", True)]
+)
 def test_unknown_query_parameters_are_refused(query: str, expected: bool) -> None:  # noqa: FBT001
     """S3 tells operations apart by the query, so an unknown parameter may be an operation that the guard lacks."""
     assert expected == is_refused(sign(GUARD.keys, "s3", "us-east-1", "GET", "/bucket", {}, b"", query))
