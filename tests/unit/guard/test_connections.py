@@ -346,6 +346,57 @@ def test_a_flood_of_connections_leaves_room_for_a_request() -> None:
         assert len(server._serving._connections) <= 20
 
 
+def test_tunnels_without_a_handshake_leave_room_for_a_request() -> None:
+    """Connections that wait for a handshake of TLS count, and are closed for new ones."""
+    with FakeUpstream(answering(OK)) as upstream, contextlib.ExitStack() as open_ones:
+        gate = FakeGate(upstream.address)
+        server, _ = open_ones.enter_context(guard_server(gate, limits=Limits(connections=20)))
+        floods = [open_ones.enter_context(connect(server)) for _ in range(60)]
+        for flood in floods:
+            with contextlib.suppress(ConnectionError):
+                flood.send(b"CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n")
+        late = open_ones.enter_context(connect(server))
+        late.send(b"CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert b"200" in late.until(b"\r\n\r\n")
+        assert 1 < len(server._serving._connections) <= 20
+        with connect(server) as wire:
+            wire.send(POST)
+            assert wire.message()[2] == b"ok"
+
+
+def test_an_error_after_the_response_adds_nothing_to_it() -> None:
+    """If `done` raises, the client gets the whole response, and no second one."""
+    bug = RuntimeError("a bug of the gate")
+
+    def fail(_: object) -> None:
+        raise bug
+
+    with FakeUpstream(answering(OK)) as upstream:
+        gate = FakeGate(upstream.address)
+        gate.change = lambda forward: forward._replace(done=fail)
+        with guard_server(gate, bug=bug) as (server, _), connect(server) as wire:
+            wire.send(POST)
+            assert wire.rest() == OK
+
+
+def test_a_long_upload_is_not_taken_for_a_missing_response() -> None:
+    """The time for the response begins again with each piece of the body."""
+
+    def talk(wire: Wire) -> None:
+        wire.message()
+        wire.send(OK)
+
+    with FakeUpstream(talk) as upstream:
+        gate = FakeGate(upstream.address)
+        gate.begin_with = "head"
+        with guard_server(gate, limits=Limits(response=1.5)) as (server, _), connect(server) as wire:
+            wire.send(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\n\r\n")
+            for _ in range(8):
+                time.sleep(0.4)
+                wire.send(b"x")
+            assert wire.message()[2] == b"ok"
+
+
 def test_upstreams_are_reached_through_the_proxy_of_the_environment() -> None:
     """HTTPS_PROXY and its login are used for a tunnel to the upstream; a refusal is told without the password."""
     seen: list[bytes] = []

@@ -130,7 +130,6 @@ class ClientConnection(Stream):
     def leave(self) -> bytes:
         """Give the transport to another protocol; return the bytes that arrived after the last request."""
         self._is_left = True
-        self._place.ended(self)
         return self._parser.rest or b""
 
     async def _serve(self) -> None:
@@ -265,6 +264,13 @@ class ClientConnection(Stream):
             if isinstance(error, ValueError):
                 self._place.report(error)
             return self._refuse(start, plain_answer(502, str(error)), is_read=relay.is_body_read)
+        except Exception as error:
+            if not relay.has_begun:
+                raise
+            # A second answer would be taken for a part of the response.
+            self._place.report(error)
+            self.abort("an error of the guard")
+            return False
         if relay.upgraded is not None:
             self._place.join(self, relay.upgraded)
         return relay.keep_alive

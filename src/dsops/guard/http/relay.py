@@ -155,6 +155,7 @@ class Relay:
             if data:
                 upstream.write(chunk(data) if length is None else data)
                 await upstream.drained()
+                upstream.touch()
             if is_end:
                 break
         if length is None:

@@ -46,7 +46,8 @@ class Serving:
     async def run(self, listener: socket.socket, stop: asyncio.Event) -> None:
         """Serve until `stop` is set; then end all connections."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: ClientConnection(self), sock=listener, backlog=1_024)
+        # asyncio accepts up to `backlog` connections at once, for which there have to be file descriptors.
+        server = await loop.create_server(lambda: ClientConnection(self), sock=listener, backlog=128)
         try:
             while not stop.is_set():
                 self._sweep(loop.time())
@@ -73,8 +74,11 @@ class Serving:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=0.5)
-        # The transports are closed in the next turn of the loop.
-        await asyncio.sleep(0)
+        for connection in list(self._connections):
+            connection.abort("the guard is closing")
+        # The sockets are closed in the next turns of the loop.
+        for _ in range(3):
+            await asyncio.sleep(0)
 
     def _sweep(self, now: float) -> None:
         for connection in list(self._connections):
@@ -112,6 +116,7 @@ class Serving:
     def join(self, connection: ClientConnection, upstream: Upstream) -> None:
         """Pass bytes in both directions from now on."""
         to_client, to_upstream = upstream.take_rest(), connection.leave()
+        self.ended(connection)
         self._pipes.update(
             join(
                 connection.transport,
@@ -154,8 +159,13 @@ class Serving:
         context = self._context(host)
         connection.write(CONNECTED)
         connection.leave()
+        # Until the handshake is over, the connection counts, and may be closed for a new one.
+        self.waits(connection, is_waiting=True)
         inner = ClientConnection(self, (host, port))
-        transport = await start_server_tls(connection.transport, inner, context, self.limits.head_arrival)
+        try:
+            transport = await start_server_tls(connection.transport, inner, context, self.limits.head_arrival)
+        finally:
+            self.ended(connection)
         if transport is not None:
             inner.connection_made(transport)
 
