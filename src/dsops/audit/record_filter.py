@@ -25,6 +25,8 @@ class RecordFilter(NamedTuple):
     since: str = ""
     """The earliest time, in the records' format: 2026-11-25T10:00:00Z."""
     failed: bool = False
+    guard: bool = False
+    """Whether only requests of commands with a guard pass the filter."""
     sandbox: bool = False
     """Whether records of a sandbox pass the filter."""
 
@@ -43,6 +45,7 @@ class RecordFilter(NamedTuple):
             and (not self.reason or self.reason.lower() in str(facts.get("reason", "")).lower())
             and (not self.since or text_in(record, "eventTime") >= self.since)
             and (not self.failed or "errorCode" in record)
+            and (not self.guard or "guard" in facts)
         )
 
 

@@ -67,6 +67,7 @@ def _wanted(arguments: Arguments, runtime: Runtime) -> RecordFilter:
         reason=arguments.text("--reason"),
         since=f"{time_of(since, runtime.now()):%Y-%m-%dT%H:%M:%SZ}" if since else "",
         failed=arguments.switch("--failed"),
+        guard=arguments.switch("--guard"),
         sandbox=arguments.switch(SANDBOX.name),
     )
 
@@ -183,6 +184,12 @@ LIST = Command(
             "--reason", "only events whose reason contains this text", value="TEXT", own_variable="DSOPS_AUDIT_REASON"
         ),
         Flag("--failed", "only failed events", "switch", own_variable="DSOPS_AUDIT_FAILED"),
+        Flag(
+            "--guard",
+            "only requests of commands with a guard (exec --guard)",
+            "switch",
+            own_variable="DSOPS_AUDIT_GUARD",
+        ),
         SANDBOX,
     ),
     operands=(_FILES,),

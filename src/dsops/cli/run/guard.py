@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from dsops.cli.framework.command import (
     CONFIG,
@@ -21,11 +21,13 @@ from dsops.cli.framework.command import (
 from dsops.cli.framework.output import say
 from dsops.cli.run.guard_flags import CERTIFICATES, GUARD, GUARD_FLAGS, ISOLATE, VARIABLES
 from dsops.cli.run.program import load_target
+from dsops.environment import REGION, ChildIdentity
 from dsops.errors import FileNotWritten, UsageError
 from dsops.process.watch import Attendant
 from dsops.runtime import Runtime
-from dsops.secret import Secret
 
+_OF_THIS_MACHINE = frozenset(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"))
+"""Variables with paths of this machine, which a container does not have."""
 _ENDING = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 
 
@@ -42,7 +44,7 @@ def _serve(arguments: Arguments, runtime: Runtime) -> int:
     plan = exec_session.plan_with_session(target, config, arguments, runtime)
     session = exec_session.fetch_with_session(plan, target.store, arguments, runtime)
     variables = session.identity.variables
-    _write(os.path.join(folder, VARIABLES), variables)
+    _write(os.path.join(folder, VARIABLES), session.identity)
     say(f"dsops: the guard serves at {variables['AWS_ENDPOINT_URL'].reveal()} until Ctrl-C")
     say(f"dsops: a client needs the variables in {os.path.join(folder, VARIABLES)}, and {CERTIFICATES} beside it")
     _wait(session.attendants)
@@ -61,12 +63,14 @@ def _folder(arguments: Arguments, runtime: Runtime) -> str:
     return folder
 
 
-def _write(path: str, variables: Mapping[str, Secret]) -> None:
+def _write(path: str, identity: ChildIdentity) -> None:
     """Write the variables in the format of `docker run --env-file`, with mode 0600."""
     from dsops.render.file import write_private
 
-    lines = [f"{name}={value.reveal()}\n" for name, value in variables.items()]
-    write_private(path, "".join(lines).encode())
+    values = {name: value.reveal() for name, value in identity.variables.items() if name not in _OF_THIS_MACHINE}
+    if identity.region:
+        values |= dict.fromkeys(REGION, identity.region)
+    write_private(path, "".join(f"{name}={value}\n" for name, value in values.items()).encode())
 
 
 def _wait(attendants: Sequence[Attendant]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
+from time import monotonic, sleep
 
 from dsops.cli.framework.prompt import ask_text
 from dsops.cli.framework.screen import alarming
@@ -13,13 +14,15 @@ from dsops.text import clean
 
 _TERMINAL = "/dev/tty"
 _ANSWERS: Mapping[str, Answer] = {"o": "once", "once": "once", "r": "run", "run": "run", "y": "once", "yes": "once"}
+_STOP_SECONDS, _LOOK_SECONDS = 1.0, 0.01
 _QUESTION = "allow it [o]nce, for this [r]un, or [n]ot at all? [n] "
 
 
 def ask_user(action: str, resource: str, *, is_destructive: bool) -> Answer:
-    """Ask on the terminal, which the command gives up until the answer. Without a terminal, the answer is `no`.
+    """Ask on the terminal. Without a terminal, the answer is `no`. `is_destructive` actions are red.
 
-    `is_destructive` actions are red.
+    The processes that have the terminal are stopped until the answer. Otherwise one of them that waits for input would
+    get the answer, although another process group has the terminal by then (n_tty checks only at the start of a read).
     """
     try:
         descriptor = os.open(_TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
@@ -29,16 +32,53 @@ def ask_user(action: str, resource: str, *, is_destructive: bool) -> Answer:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
     try:
         holder = os.tcgetpgrp(descriptor)
-        os.tcsetpgrp(descriptor, os.getpgrp())
+        if holder == os.getpgrp():
+            return _ask_on(descriptor, action, resource, is_destructive=is_destructive)
+        os.killpg(holder, signal.SIGSTOP)
         try:
-            name = clean(action)
-            shown = alarming(name, descriptor) if is_destructive else name
-            os.write(descriptor, f"\r\ndsops: the command wants {shown} on {clean(resource)}\r\n".encode())
-            return _ANSWERS.get((ask_text(_QUESTION) or "").lower(), "no")
+            _wait_until_stopped(holder)
+            os.tcsetpgrp(descriptor, os.getpgrp())
+            return _ask_on(descriptor, action, resource, is_destructive=is_destructive)
         finally:
             os.tcsetpgrp(descriptor, holder)
+            os.killpg(holder, signal.SIGCONT)
     except OSError:
         return "no"
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(descriptor)
+
+
+def _wait_until_stopped(group: int) -> None:
+    """Wait until no process of the group runs, for a second at most: a busy machine stops a process late."""
+    end = monotonic() + _STOP_SECONDS
+    while monotonic() < end:
+        sleep(_LOOK_SECONDS)
+        if not any(_state_and_group(entry.path) in {(state, group) for state in "RSD"} for entry in _processes()):
+            return
+
+
+def _processes() -> list[os.DirEntry[str]]:
+    """Return the entries of /proc that are processes; [] on systems without it."""
+    try:
+        return [entry for entry in os.scandir("/proc") if entry.name.isdigit()]
+    except OSError:
+        return []
+
+
+def _state_and_group(path: str) -> tuple[str, int]:
+    """Return the state and the process group of a process (proc_pid_stat(5)); ("", 0) if it has ended."""
+    try:
+        with open(f"{path}/stat", encoding="ascii", errors="replace") as file:
+            state, _, group, *_ = file.read().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return "", 0
+    return state, int(group)
+
+
+def _ask_on(descriptor: int, action: str, resource: str, *, is_destructive: bool) -> Answer:
+    # The command chooses the names of its resources: `clean` takes control characters out of them.
+    name = clean(action)
+    shown = alarming(name, descriptor) if is_destructive else name
+    os.write(descriptor, f"\r\ndsops: the command wants {shown} on {clean(resource)}\r\n".encode())
+    return _ANSWERS.get((ask_text(_QUESTION) or "").lower(), "no")
