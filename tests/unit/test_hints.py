@@ -22,7 +22,6 @@ WITHOUT = {
     "config/allow.py": "the message has the file and the reason",
     "explain/findings/investigate.py": "never told: it stands for a refusal that another program met",
     "explain/evidence/message.py": "the reason says all",
-    "guard/gate.py": "not shown: the client gets AWS's error",
     "keyring/child.py": "told again by the process that asked, with a hint",
     "keyring/index.py": "the message has the file and the reason",
     "keyring/private_file.py": "the message has the file and the reason",
