@@ -120,6 +120,56 @@ def test_the_command_has_no_capabilities(tmp_path: Path) -> None:
         assert run(start, script, tmp_path) == "0 0 0 1\n"
 
 
+def test_the_keyring_and_the_input_of_the_terminal_are_closed(tmp_path: Path) -> None:
+    """The command can't use the kernel's keyring, nor type into the terminal; other calls work as before."""
+    script = (
+        "import ctypes, fcntl, termios\nsys_call = ctypes.CDLL(None, use_errno=True).syscall\n"
+        f"from platform import machine\nnumbers = {(248, 249, 250)} if machine() == 'x86_64' else {(217, 218, 219)}\n"
+        "print([(sys_call(number, 0, 0, 0, 0, 0), ctypes.get_errno()) for number in numbers], file=out)\n"
+        "for code in (termios.TIOCSTI, 0x541C, 0x5412 | 1 << 32):\n"
+        "    number = 16 if machine() == 'x86_64' else 29\n"
+        "    print(sys_call(number, 1, ctypes.c_ulong(code), b'x'), ctypes.get_errno(), file=out)\n"
+        "try:\n    fcntl.ioctl(out, termios.TIOCGWINSZ, bytes(8))\n"
+        "except OSError as error:\n    print(error.errno == 25, file=out)\n"
+    )
+    with IsolatedStart([]) as start:
+        assert run(start, script, tmp_path) == f"{[(-1, 1)] * 3}\n" + "-1 1\n" * 3 + "True\n"
+
+
+def test_what_is_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files with credentials are hidden wherever they are named, and so are the sockets of agents."""
+    from dsops.cli.run.exec_guard import hidden_paths
+
+    monkeypatch.chdir(tmp_path)
+    environ = {
+        "HOME": "/elsewhere",
+        "AWS_SHARED_CREDENTIALS_FILE": "keys",
+        "AWS_CONFIG_FILE": "~/aws-config",
+        "SSH_AUTH_SOCK": "/srv/ssh-a/agent.1",
+        "DBUS_SESSION_BUS_ADDRESS": "unix:path=/srv/bus,guid=0;tcp:host=a",
+        "DOCKER_HOST": "unix:///srv/docker.sock",
+        "TMUX_TMPDIR": "/srv",
+        "TMUX": "/srv/other/default,1,0",
+    }
+
+    hidden = set(hidden_paths(environ))
+
+    own = os.path.expanduser("~")
+    assert {
+        f"{tmp_path}/keys",
+        f"{own}/aws-config",
+        f"/run/user/{os.getuid()}",
+        f"/srv/tmux-{os.getuid()}",
+        "/elsewhere/.aws",
+        "/srv/ssh-a/agent.1",
+        "/srv/bus",
+        "/srv/docker.sock",
+        "/srv/other/default",
+        "/run/dbus/system_bus_socket",
+    } <= hidden
+    assert "" not in hidden
+
+
 def test_a_command_that_can_not_be_started(tmp_path: Path) -> None:
     """A script without an interpreter gives the same error as without isolation."""
     bad = tmp_path / "bad"

@@ -33,11 +33,21 @@ Outcome = Literal["allowed", "denied", "refused"]
 
 RETURNS_KEYS: Final = frozenset(
     """
-    cognito-identity:getcredentialsforidentity eks-auth:assumeroleforpodidentity iam:createaccesskey
+    account-access:getrolecredentials awsssoportal:getrolecredentials
+    cloudwatch:getspacecredentialsfororganization cloudwatch:getspacedataaccess codepipeline:getjobdetails
+    codepipeline:getthirdpartyjobdetails codepipeline:pollforjobs cognito-identity:getcredentialsforidentity
+    datazone:getconnection datazone:getenvironmentcredentials deadline:assumefleetroleforread
+    deadline:assumefleetroleforworker deadline:assumequeueroleforread deadline:assumequeueroleforuser
+    deadline:assumequeueroleforworker eks-auth:assumeroleforpodidentity gamelift:createbuild
+    gamelift:getcomputeaccess gamelift:requestuploadcredentials iam:createaccesskey
     iam:createservicespecificcredential iam:resetservicespecificcredential iot:assumerolewithcertificate
-    lakeformation:gettemporarygluepartitioncredentials lakeformation:gettemporarygluetablecredentials
-    rolesanywhere:createsession s3:getdataaccess s3express:createsession sso:getrolecredentials sts:assumerole
-    sts:assumeroot sts:getdelegatedaccesstoken sts:getfederationtoken sts:getsessiontoken
+    lakeformation:assumedecoratedrolewithsaml lakeformation:gettemporarydatalocationcredentials
+    lakeformation:gettemporarygluefunctioncredentials lakeformation:gettemporarygluepartitioncredentials
+    lakeformation:gettemporarygluetablecredentials lightsail:createbucketaccesskey
+    lightsail:getbucketaccesskeys rolesanywhere:createsession s3:createsession s3:getdataaccess
+    s3express:createsession signin:createoauth2token ssm:getaccesstoken sso:getrolecredentials sts:assumerole
+    sts:assumerolewithsaml sts:assumerolewithwebidentity sts:assumeroot sts:getdelegatedaccesstoken
+    sts:getfederationtoken sts:getscopedcredentials sts:getsessiontoken
     """.split()
 )
 """Actions whose answers contain AWS keys, in lower case. A wildcard does not allow them: such keys need no guard."""

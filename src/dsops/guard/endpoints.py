@@ -59,6 +59,15 @@ def is_endpoint_of(host: str, service: str, region: str) -> bool:
     return any(host == known or host.endswith((f".{known}", f"-{known}")) for known in _hosts(service, region))
 
 
+def names_a_bucket(host: str) -> bool:
+    """Whether a host of S3 has a bucket's name in it."""
+    for suffix in _SUFFIXES:
+        match = _S3.fullmatch(host.removesuffix(suffix)) if host.endswith(suffix) else None
+        if match is not None and match["bucket"] is None:
+            return False
+    return True
+
+
 def _is_s3(host: str, region: str) -> bool:
     for suffix in _SUFFIXES:
         match = _S3.fullmatch(host.removesuffix(suffix)) if host.endswith(suffix) else None
@@ -72,7 +81,9 @@ def _hosts(service: str, region: str) -> tuple[str, ...]:
     found = [_resolve(service, region, is_fips=fips, is_dual_stack=dual) for fips, dual in _VARIANTS]
     hosts = [endpoint.host for endpoint in found if endpoint is not None and endpoint.signing_region == region]
     # An account's own endpoint has another first label: `a1b2-ats.iot.eu-west-1.amazonaws.com`.
-    hosts += [host.partition(".")[2] for host in hosts if host.count(".") > 3 and is_aws_host(host)]
+    parents = [host.partition(".")[2] for host in hosts if host.count(".") > 3 and is_aws_host(host)]
+    # `sqs.cn-north-1.amazonaws.com.cn` has no other first label: its parent has the endpoints of all services.
+    hosts += [host for host in parents if not host.startswith((f"{region}.", "dualstack."))]
     return tuple(dict.fromkeys((*hosts, *(host.format(region=region) for host in _OLD.get(service, ())))))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from fnmatch import fnmatchcase
 from typing import Final, Literal
 
 from dsops.guard.endpoints import is_aws_host
 from dsops.guard.exchange import Forward, RequestHead, Tunnel
+from dsops.guard.http.local import is_local_address
 from dsops.request.messages import HttpAnswer
 
 Network = Literal["aws", "all"] | tuple[str, ...]
@@ -59,13 +59,10 @@ def _is_local(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        address = ipaddress.ip_address(host.strip("[]"))
+        return is_local_address(host.strip("[]"))
     except ValueError:
         # `127.1` or `0x7f000001` are addresses too, to some resolvers.
         return host.rpartition(".")[2][:1].isdigit()
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    is_metadata = str(mapped) == "fd00:ec2::254"
-    return bool(mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified or is_metadata)
 
 
 def _not_listed(host: str) -> HttpAnswer:

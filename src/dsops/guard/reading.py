@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dsops.errors import SandboxRefusal
 from dsops.guard.exchange import RequestHead
@@ -28,6 +28,9 @@ _JOINED: Final = frozenset(("accept", "accept-encoding", "cache-control", "te", 
 _OVERRIDES: Final = frozenset(("x-http-method", "x-http-method-override", "x-method-override"))
 _OPERATION_HINT: Final = "x-id"
 """A query parameter with the operation's name, which SDKs add."""
+_FORM: Final = "application/x-www-form-urlencoded"
+_JSON: Final = re.compile(r"application/(?:x-amz-)?json(?:-1\.[01])?")
+_QUEUE: Final = re.compile(r"(?:https?://[^/?#]+(?:/queue)?/[0-9]{12}/)?[A-Za-z0-9_-]{1,80}(?:\.fifo)?")
 _SIGNATURE_PARAMETERS: Final = frozenset(
     """
     x-amz-algorithm x-amz-credential x-amz-date x-amz-expires x-amz-security-token x-amz-signature
@@ -56,13 +59,14 @@ def as_request(head: RequestHead, body: bytes | None) -> HttpRequest:
 
 def check_unambiguous(route: Route, request: HttpRequest) -> None:
     """Refuse a request whose query, form or JSON body has repeated or unknown members. Raises SandboxRefusal."""
+    _check_protocol(route, request)
     names = [name for name, _ in query_pairs(request.query)]
     if route.protocol in {"query", "ec2"}:
         if request.method == "POST":
             if names:
                 raise ambiguous("a form has no query string")
             names = [name for name, _ in query_pairs(request.body.decode("utf-8", "replace"))]
-        _check_once(names)
+        _check_once(name.lower() for name in names)
         return
     if route.request is None:
         if names:
@@ -71,7 +75,9 @@ def check_unambiguous(route: Route, request: HttpRequest) -> None:
             _check_json(request.body)
         _check_members(route)
         return
-    if route.service != "s3" and _DOTS.search(request.path):
+    if route.service == "s3":
+        _check_no_hidden_headers(request, names)
+    elif _DOTS.search(unquote(unquote(request.path))):
         raise ambiguous("the path has a segment `.` or `..`")
     _check_once(_single(route, names))
     # A presigned URL has its signature and headers in the query. With a signed header, such parameters are unknown.
@@ -79,6 +85,41 @@ def check_unambiguous(route: Route, request: HttpRequest) -> None:
     _check_query(route, [name for name in names if not (is_presigned and name.lower().startswith("x-amz-"))])
     if route.protocol == "rest-json" and request.body and not _has_opaque_body(route):
         _check_json(request.body)
+
+
+def _check_protocol(route: Route, request: HttpRequest) -> None:
+    """Refuse a request that a server of several protocols could read in another one than the route's."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_form = kind == _FORM
+    has_target, has_smithy = "x-amz-target" in request.headers, "smithy-protocol" in request.headers
+    protocol = route.protocol
+    if protocol in {"query", "ec2"}:
+        is_own = not (has_target or has_smithy) and (is_form if request.method == "POST" else not request.body)
+    elif protocol == "cbor":
+        is_own = not has_target and request.method == "POST" and kind in {"", "application/cbor"}
+    elif protocol == "json":
+        is_own = not has_smithy and request.method == "POST" and _JSON.fullmatch(kind) is not None
+    else:
+        is_own = not (has_target or has_smithy) and not (is_form and route.service != "s3")
+    if not is_own:
+        raise ambiguous(f"its headers do not fit the protocol {protocol}")
+    if route.service == "sqs":
+        _check_queue(route, request.path)
+    if route.request is None and "content-encoding" in request.headers and protocol != "cbor":
+        raise ambiguous("its body is compressed")
+
+
+def _check_queue(route: Route, path: str) -> None:
+    """Refuse an address of a queue that AWS may read in another way, and another queue in the request's path."""
+    url = str(route.document.get("QueueUrl") or route.fields.get("QueueUrl", ""))
+    if (url and not _QUEUE.fullmatch(url)) or (path not in {"", "/"} and urlsplit(url).path != path):
+        raise ambiguous("its path and its parameters do not name one queue")
+
+
+def _check_no_hidden_headers(request: HttpRequest, names: Iterable[str]) -> None:
+    """Refuse parameters such as `x-amz-acl` in the query, which only a presigned URL has there."""
+    if "authorization" in request.headers and any(name.lower().startswith("x-amz-") for name in names):
+        raise ambiguous("it has headers in its query")
 
 
 def _single(route: Route, names: Iterable[str]) -> list[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import Final, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from dsops.errors import SandboxRefusal
-from dsops.guard.endpoints import endpoint_of, is_endpoint_of
+from dsops.guard.endpoints import endpoint_of, is_endpoint_of, names_a_bucket
 from dsops.guard.exchange import RequestHead
 from dsops.guard.received import Received
 from dsops.request.wire.errors import access_denied
@@ -72,7 +72,16 @@ def _bucket(received: Received) -> str:
             "dsops guard: the request is about an access point or a directory bucket, which the guard does not read; "
             "not sent"
         )
+    _check_source(str(received.parameters.get("CopySource", "")))
     return bucket_in_host(received.request)
+
+
+def _check_source(source: str) -> None:
+    """Refuse a copy source that S3 may read as another object, and one in an access point or directory bucket."""
+    path, _, _ = source.partition("?versionId=")
+    bucket, _, key = unquote(path.removeprefix("/")).partition("/")
+    if bucket.endswith(_NOT_BUCKETS) or "+" in path or "?versionId=" in key:
+        raise access_denied("dsops guard: S3 may read another object in the copy source of the request; not sent")
 
 
 def _path_style(path: str, bucket: str) -> str:
@@ -98,7 +107,7 @@ def _check_host(received: Received, head: RequestHead, bucket: str) -> None:
     host = head.host.removeprefix(f"{bucket}.") if bucket else head.host
     if not is_same or not is_endpoint_of(host, received.route.service, received.claim.region):
         raise _wrong_host(received)
-    if received.route.service == "s3" and not bucket and not host.startswith("s3"):
+    if received.route.service == "s3" and names_a_bucket(host):
         raise _wrong_host(received)
 
 

@@ -9,7 +9,7 @@ Usage: python -I -S isolated_child.py DESCRIPTOR, where DESCRIPTOR is a connecte
    sends the errno as a line of JSON.
 
 It imports only the standard library, because it runs without the packages of dsops. Sources: namespaces(7),
-user_namespaces(7), mount_namespaces(7), capabilities(7), netdevice(7).
+user_namespaces(7), mount_namespaces(7), capabilities(7), netdevice(7), seccomp(2), ioctl_tty(2).
 """
 
 from __future__ import annotations
@@ -34,7 +34,18 @@ _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
 _HIGHEST_CAPABILITY = 63
 _SIOCSIFFLAGS = 0x8914
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _IFF_UP_RUNNING = 0x1 | 0x40
+_SYSTEM_CALLS = {
+    "x86_64": (0xC000003E, 16, (248, 249, 250)),
+    "aarch64": (0xC00000B7, 29, (217, 218, 219)),
+    "riscv64": (0xC00000F3, 29, (217, 218, 219)),
+    "loongarch64": (0xC0000102, 29, (217, 218, 219)),
+}
+"""Machine -> its AUDIT_ARCH, and the numbers of ioctl(2) and of add_key(2), request_key(2) and keyctl(2)."""
+_X32_CALLS = 0x40000000
+_TERMINAL_INPUT = (0x5412, 0x541C)
+"""TIOCSTI and TIOCLINUX: ioctls that type text into the terminal, where the user's shell would run it."""
 _LONGEST_LINE = 64 * 1024 * 1024
 _SHELL = "/bin/sh"
 
@@ -84,7 +95,32 @@ def _isolate(hidden: list[str]) -> socket.socket:
         if libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 and ctypes.get_errno() != errno.EINVAL:
             _check(-1, "prctl")
     _check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
+    _refuse_calls(libc)
     return listener
+
+
+def _refuse_calls(libc: ctypes.CDLL) -> None:
+    """Refuse the calls of the kernel's keyring, which has no namespaces, and input to the shared terminal (seccomp(2)).
+
+    A process on a machine whose numbers are not known is not started.
+    """
+    machine = _SYSTEM_CALLS.get(os.uname().machine)
+    if machine is None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), "seccomp")
+    architecture, ioctl, refused = machine
+    load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06  # BPF_LD_W_ABS, BPF_JEQ_K, BPF_JGE_K, BPF_RET_K
+    tests = [(equal, number) for number in refused]
+    tests = [(at_least, _X32_CALLS), *tests] if architecture == _SYSTEM_CALLS["x86_64"][0] else tests
+    # Each test jumps to the last instruction, which refuses the call.
+    count = len(tests)
+    program = [(load, 0, 0, 4), (equal, 0, count + 6, architecture), (load, 0, 0, 0)]
+    program += [(kind, count + 4 - place, 0, value) for place, (kind, value) in enumerate(tests)]
+    program += [(equal, 0, 3, ioctl), (load, 0, 0, 24)]
+    program += [(equal, 2 - place, 0, value) for place, value in enumerate(_TERMINAL_INPUT)]
+    program += [(give, 0, 0, 0x7FFF0000), (give, 0, 0, 0x00050000 | errno.EPERM)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
+    header = ctypes.create_string_buffer(struct.pack("HP", len(program), ctypes.addressof(code)))
+    _check(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0), "seccomp")
 
 
 def _hide(libc: ctypes.CDLL, path: str) -> None:

@@ -532,3 +532,22 @@ def test_a_deeply_nested_role_needs_pass_role(desk: Desk) -> None:
     assert questions[1:] == [("iam:PassRole", ROLE)]
     theirs = ROLE.replace(ACCOUNT, OTHER)
     assert not desk.allows(desk.caller("admin"), "lambda", "CreateFunction", FunctionName="work", Role=theirs)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters", "resource"),
+    [
+        ("kendra", "UpdateIndex", {"Id": "theirs", "Name": "mine"}, "index/theirs"),
+        ("grafana", "UpdateWorkspace", {"workspaceId": "theirs", "workspaceName": "mine"}, "/workspaces/theirs"),
+        ("wellarchitected", "UpdateWorkload", {"WorkloadId": "theirs", "WorkloadName": "mine"}, "workload/theirs"),
+        ("rum", "PutRumMetricsDestination", {"AppMonitorName": "theirs", "Destination": "CloudWatch"}, "*"),
+        ("scheduler", "GetSchedule", {"Name": "mine"}, "schedule/default/mine"),
+    ],
+)
+def test_a_new_name_is_not_the_resource(
+    desk: Desk, service: str, operation: str, parameters: dict[str, object], resource: str
+) -> None:
+    """An optional name beside a required id is a new name, which the caller chooses; AWS checks the id."""
+    asked = desk.asked(desk.caller("keeper"), service, operation, **parameters)
+
+    assert [arn.split(":", 5)[-1] for _, arn in asked] == [resource]

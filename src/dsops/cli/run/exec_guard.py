@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
@@ -20,8 +21,30 @@ from dsops.runtime import Runtime, empty_file
 from dsops.startup import NamedTuple
 from dsops.user_folders import config_folder, data_folder, state_folder
 
-_FILES_WITH_CREDENTIALS = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
-_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock")
+_FILES_WITH_CREDENTIALS = (
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+)
+_FOLDERS_IN_HOME = (".aws", ".gnupg", ".password-store", ".docker/run")
+_SOCKET_VARIABLES = (
+    "SSH_AUTH_SOCK",
+    "DOCKER_HOST",
+    "CONTAINER_HOST",
+    "TMUX",
+    "VSCODE_IPC_HOOK_CLI",
+    "VSCODE_GIT_IPC_HANDLE",
+)
+_SOCKETS = (
+    "/run/dbus/system_bus_socket",
+    "/run/screen",
+    "/run/snapd.socket",
+    "/var/run/docker.sock",
+    "/run/docker.sock",
+    "/run/podman/podman.sock",
+    "/run/containerd/containerd.sock",
+)
 """Sockets of services that start processes of root for their clients."""
 
 
@@ -60,7 +83,7 @@ def open_guarded(
         if arguments.has(ISOLATE) and arguments.switch(ISOLATE):
             from dsops.process.isolated import IsolatedStart
 
-            start = opened.enter_context(IsolatedStart(_hidden(runtime)))
+            start = opened.enter_context(IsolatedStart(_hidden(runtime) if sys.platform == "linux" else ()))
         options = options_of(arguments, plan, step, first, runtime)
         if start is not None:
             options = options._replace(listen=start.listener)
@@ -81,9 +104,28 @@ def _hidden(runtime: Runtime) -> list[str]:
 
 
 def hidden_paths(environ: Mapping[str, str]) -> list[str]:
-    """Return the files and folders with credentials, and the sockets through which a command could get some."""
-    named = [environ.get(name, "") for name in _FILES_WITH_CREDENTIALS]
-    home = environ.get("HOME", "")
+    """Return the files and folders with credentials, and the sockets through which a command could get some.
+
+    Only for Linux.
+    """
+    import pwd
+
+    named = [
+        os.path.abspath(os.path.expanduser(environ[name])) for name in _FILES_WITH_CREDENTIALS if environ.get(name)
+    ]
+    homes = (environ.get("HOME", ""), pwd.getpwuid(os.getuid()).pw_dir)
     own = [config_folder(environ), data_folder(environ), state_folder(environ), folder_of(environ)]
-    paths = [f"{home}/.aws" if home else "", environ.get("XDG_RUNTIME_DIR", ""), *own, *named, *_SOCKETS]
+    in_homes = [f"{home}/{name}" for home in homes if home for name in _FOLDERS_IN_HOME]
+    run = (environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.getuid()}")
+    paths = [*in_homes, *run, *own, *named, *_sockets(environ), *_SOCKETS]
     return [path for path in dict.fromkeys(paths) if path.startswith("/")]
+
+
+def _sockets(environ: Mapping[str, str]) -> list[str]:
+    """Return the sockets of programs that hold keys or start programs for the user: agents, buses, multiplexers."""
+    tmux = f"{environ.get('TMUX_TMPDIR') or '/tmp'}/tmux-{os.getuid()}"  # noqa: S108 - tmux's own folder
+    named = [environ.get(name, "") for name in _SOCKET_VARIABLES]
+    buses = [
+        part.partition("path=")[2].partition(",")[0] for part in environ.get("DBUS_SESSION_BUS_ADDRESS", "").split(";")
+    ]
+    return [tmux, *(path.removeprefix("unix://").partition(",")[0] for path in (*named, *buses))]

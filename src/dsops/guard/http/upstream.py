@@ -13,6 +13,7 @@ from dsops.aws.http.network import Proxy, Trust, proxy_for, system_trust, trust_
 from dsops.endpoint import Address
 from dsops.errors import ConfigError
 from dsops.guard.http.limits import Limits
+from dsops.guard.http.local import is_hidden_local
 from dsops.guard.http.parser import Headers, ParseFailure, ResponseParser, ResponseStart
 from dsops.guard.http.stream import ConnectionLostError, Stream
 from dsops.guard.http.writer import authority
@@ -182,6 +183,8 @@ class Pool:
         try:
             if proxy is None:
                 await self._open_transport(upstream, target.address, is_tls=target.is_tls and not is_raw)
+                if is_raw or not target.is_tls:
+                    _check_address(upstream)
             else:
                 await self._open_transport(upstream, proxy.address, is_tls=proxy.address.scheme == "https")
                 if target.is_tls:
@@ -248,6 +251,13 @@ async def open_tunnel(upstream: Upstream, proxy: Proxy) -> None:
 def proxy_headers(login: str | None) -> Headers:
     """Return the header with the login at a proxy, if there is one."""
     return (("Proxy-Authorization", login),) if login else ()
+
+
+def _check_address(upstream: Upstream) -> None:
+    """Refuse a name of a host that is not AWS's, and that leads to this machine. Raises UpstreamError."""
+    host, address = upstream.target.host, str(upstream.transport.get_extra_info("peername")[0])
+    if is_hidden_local(host, address):
+        raise UpstreamError(f"{host} is an address of this machine or of its metadata service")
 
 
 def _reason(error: OSError) -> str:

@@ -70,6 +70,8 @@ def structure_from_xml(shape: Any, node: XmlNode) -> dict[str, object]:
         matching_nodes = node.named(wire_name)
         if not matching_nodes:
             continue
+        if len(matching_nodes) > 1 and not member.serialization.get("flattened"):
+            raise malformed_xml()
         if member.serialization.get("flattened"):
             parameters[name] = _flat(member, matching_nodes)
         else:
@@ -104,7 +106,7 @@ def _map(shape: Any, entries: list[XmlNode]) -> dict[str, object]:
     items = {}
     for entry in entries:
         keys, values = entry.named(key_name), entry.named(value_name)
-        if not keys or not values:
+        if len(keys) != 1 or len(values) != 1:
             raise malformed_xml()
         items[str(value_from_xml(shape.key, keys[0]))] = value_from_xml(shape.value, values[0])
     return items

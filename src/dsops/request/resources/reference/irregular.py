@@ -39,6 +39,7 @@ KIND_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
 """Service -> resource type -> the name that parameters use for the type."""
 
 
+_OF_SCHEDULES: Final = frozenset({"CreateSchedule", "DeleteSchedule", "GetSchedule", "UpdateSchedule"})
 _ECS_KINDS: Final[Mapping[str, str]] = {
     "cluster": "cluster",
     "clusters": "cluster",
@@ -89,6 +90,7 @@ def read_special(service: str, operation: str, parameters: Parameters, caller: C
         "kinesis": _stream,
         "lambda": _function,
         "logs": _log_group,
+        "scheduler": _schedule,
     }.get(service)
     return PartialMatch(parameters, {}) if reader is None else reader(operation, parameters, caller)
 
@@ -131,6 +133,11 @@ def _of_cluster(_operation: str, parameters: Parameters, caller: CallerView) -> 
             elif "/" in name_or_arn:
                 raise _no_such_resource(name_or_arn, kind, caller)
     return PartialMatch(parameters, {})
+
+
+def _schedule(operation: str, parameters: Parameters, caller: CallerView) -> PartialMatch:  # noqa: ARG001 - all readers have these parameters
+    """Add the group of a schedule: a schedule without a group is in the group `default`."""
+    return PartialMatch({"GroupName": "default", **parameters} if operation in _OF_SCHEDULES else parameters, {})
 
 
 def _function(_operation: str, parameters: Parameters, caller: CallerView) -> PartialMatch:

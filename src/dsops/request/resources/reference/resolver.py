@@ -199,20 +199,26 @@ class _Given:
         owner = next((value.texts[0] for value in self.values if value.name in _OWNERS), special.owner)
         self.owner = owner if is_account_id(owner) else caller.account
         self.found = special.arns
+        shape = operation_model(service, operation).input_shape
+        self._needed = frozenset(() if shape is None else map(_folded, shape.required_members))
         self._kind_names = KIND_NAMES.get(service, {})
         self.place = _ArnPrefix(caller.partition, caller.region, self.owner)
 
     def named(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return the values of the first parameter that has one of these names.
 
-        A name also matches with the prefix `source`, `target` or `destination`.
+        A name also matches with the prefix `source`, `target` or `destination`. An optional `name` of a request that
+        must have an `id` or `arn` is the new name of the resource, and names nothing.
         """
-        for name in names:
-            sides = {name, f"source{name}", f"target{name}", f"destination{name}"}
-            found_texts = [text for value in self.values if value.name in sides for text in value.texts]
-            if found_texts:
-                return tuple(dict.fromkeys(found_texts))
-        return ()
+        found = [[value for value in self.values if value.name in _sides(name)] for name in names]
+        matches = [values for values in found if values]
+        if not matches:
+            return ()
+        chosen = matches[0]
+        if all(value.name.endswith("name") and value.name not in {names[0], *self._needed} for value in chosen):
+            needed = [value for values in matches for value in values if value.name in self._needed]
+            chosen = [value for value in needed if value.name.endswith(("id", "identifier", "arn"))][:1] or chosen
+        return tuple(dict.fromkeys(text for value in chosen for text in value.texts))
 
     def of_kind(self, kind: ResourceKind, *, is_only_one: bool) -> list[str]:
         """Return the ARNs of one resource type in the parameters.
@@ -244,7 +250,7 @@ class _Given:
         if general and not self.operation.startswith(_NAMES_NOTHING_YET):
             # StopLogging's `Name` must be the trail's name, because the action has no other resource type.
             parameter_names.append("name")
-        return tuple(text for text in self.named(parameter_names) if not text.startswith("arn:"))
+        return tuple(text for text in self.named(list(filter(None, parameter_names))) if not text.startswith("arn:"))
 
     def special(self) -> list[str]:
         """Return the ARNs that `read_special` found, of all types."""
@@ -346,6 +352,10 @@ def _values(name: str, setting: object) -> Iterator[_Value]:
     elif isinstance(setting, list) and setting and all(isinstance(item, str) for item in setting):
         yield _Value(folded, tuple(setting))
         yield _Value(folded.removesuffix("s"), tuple(setting))
+
+
+def _sides(name: str) -> frozenset[str]:
+    return frozenset((name, f"source{name}", f"target{name}", f"destination{name}"))
 
 
 def _folded(name: str) -> str:
