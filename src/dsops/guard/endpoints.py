@@ -22,6 +22,7 @@ _S3: Final = re.compile(
     r"(?:(?P<bucket>[a-z0-9][a-z0-9._-]{1,254})\.)?"
     r"s3(?:-fips|-accelerate)?(?:\.dualstack)?(?:[.-](?P<region>[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}))?"
 )
+_ACCOUNT_DIGITS: Final = 12
 _OLD: Final = {
     "ec2": ("ec2.amazonaws.com",),
     "sqs": ("queue.amazonaws.com", "{region}.queue.amazonaws.com"),
@@ -56,6 +57,8 @@ def is_endpoint_of(host: str, service: str, region: str) -> bool:
     """
     if service == "s3":
         return _is_s3(host, region)
+    if is_account_endpoint(host, service, region):
+        return True
     return any(host == known or host.endswith((f".{known}", f"-{known}")) for known in _hosts(service, region))
 
 
@@ -66,6 +69,13 @@ def names_a_bucket(host: str) -> bool:
         if match is not None and match["bucket"] is None:
             return False
     return True
+
+
+def is_account_endpoint(host: str, service: str, region: str) -> bool:
+    """Whether a host is DynamoDB's endpoint of one account, such as `111122223333.ddb.eu-west-1.amazonaws.com`."""
+    account, _, rest = host.partition(".")
+    is_account = len(account) == _ACCOUNT_DIGITS and account.isascii() and account.isdigit()
+    return service == "dynamodb" and is_account and rest in {f"ddb.{region}{suffix}" for suffix in _SUFFIXES}
 
 
 def _is_s3(host: str, region: str) -> bool:

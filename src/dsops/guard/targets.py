@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
 from dsops.errors import SandboxRefusal
-from dsops.guard.endpoints import endpoint_of, is_endpoint_of, names_a_bucket
+from dsops.guard.endpoints import endpoint_of, is_account_endpoint, is_endpoint_of, names_a_bucket
 from dsops.guard.exchange import RequestHead
 from dsops.guard.received import Received
 from dsops.request.wire.errors import access_denied
@@ -55,7 +55,8 @@ def target_of(received: Received, head: RequestHead, override: EndpointOverride 
     if override is not None:
         address = (override.host, override.port, override.is_tls)
         return SendTarget(*address, _path_style(path, bucket), received.query, claim.region)
-    if not head.is_direct:
+    # The policies were evaluated for the session's own account, and the region's endpoint serves no other one.
+    if not head.is_direct and not is_account_endpoint(head.host, route.service, claim.region):
         return SendTarget(head.host, _HTTPS, True, path, received.query, claim.region)
     endpoint = endpoint_of(route.service, claim.region)
     if endpoint is None:

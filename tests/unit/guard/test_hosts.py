@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 
 from dsops.guard.endpoints import is_aws_host
 from dsops.guard.exchange import Forward
 from dsops.guard.hosts import Network
 from dsops.request.messages import HttpAnswer, HttpRequest
-from tests.guards import Guarded, allow, layer_of, proxied
+from tests.guards import Guarded, allow, check_real, layer_of, proxied, refusal_of
 
 
 def tunnel(network: Network, host: str, port: int = 443) -> str:
@@ -75,3 +77,46 @@ def test_a_request_without_tls_to_another_host() -> None:
     assert isinstance(forward, Forward)
     assert ("example.com", 80, False, "/a?b=c") == (forward.host, forward.port, forward.is_tls, forward.target)
     assert (("host", "example.com"), ("accept", "*/*")) == forward.headers
+
+
+def get_item(guard: Guarded, host: str) -> HttpRequest:
+    """A request of the child to read an item of a table, for a host."""
+    request = AWSRequest("POST", f"https://{host}/", {"Host": host}, b'{"TableName": "t", "Key": {"id": {"S": "a"}}}')
+    request.headers["X-Amz-Target"] = "DynamoDB_20120810.GetItem"
+    request.headers["Content-Type"] = "application/x-amz-json-1.0"
+    SigV4Auth(guard.keys.botocore(), "dynamodb", "eu-west-1").add_auth(request)
+    headers = {name.lower(): str(value) for name, value in request.prepare().headers.items()}
+    return HttpRequest("POST", "/", "", headers, request.data, "127.0.0.1")
+
+
+@pytest.mark.parametrize("account", ["111111111111", "999999999999"])
+def test_an_accounts_endpoint_of_dynamodb_is_replaced_by_the_regions(account: str) -> None:
+    """A request to an account's endpoint goes to the region's endpoint, which serves the session's account only."""
+    guard = Guarded(layer_of(allow("dynamodb:GetItem", "arn:aws:dynamodb:eu-west-1:111111111111:table/t")))
+    host = f"{account}.ddb.eu-west-1.amazonaws.com"
+    request = get_item(guard, host)
+
+    forward = guard.sent(request, proxied(request, host))
+
+    assert "dynamodb.eu-west-1.amazonaws.com" == forward.host
+    assert request.body == check_real(forward, "dynamodb").body
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "111111111111.ddb.us-east-1.amazonaws.com",
+        "table.ddb.eu-west-1.amazonaws.com",
+        "1.111111111111.ddb.eu-west-1.amazonaws.com",
+        "111111111111.ddb.eu-west-1.on.aws",
+        "ddb.eu-west-1.amazonaws.com",
+    ],
+)
+def test_hosts_like_an_accounts_endpoint_are_refused(host: str) -> None:
+    """A request to a host that only looks like an account's endpoint in its region is refused."""
+    guard = Guarded(layer_of(allow("*")))
+    request = get_item(guard, host)
+
+    refused = refusal_of(guard.send(request, proxied(request, host)), "dynamodb", "GetItem")
+
+    assert "no endpoint of dynamodb in eu-west-1" in refused.message
