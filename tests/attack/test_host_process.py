@@ -176,6 +176,7 @@ OWN = {
     "cli/framework/output.py": "the command, whose standard error is gone",
     "cli/framework/picker/list_box.py": "the command, while its user chooses from a list",
     "cli/framework/prompt.py": "the command, while it asks on the terminal",
+    "cli/run/guard_ask.py": "the command, while it asks about a request of the program that it guards",
     "cli/sandbox/sandbox.py": "the sandbox's server",
     "cli/secrets/editor.py": "the command, while an editor runs",
     "sandbox/control/login_browser.py": "the child that opens a browser",

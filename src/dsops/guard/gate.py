@@ -114,8 +114,10 @@ class PolicyGate:
             if credentials is None or credentials.seconds_left(self._now()) <= 0:
                 raise expired_token()
             return self._forward(work, received, target, credentials)
+        except _DeniedError as denied:
+            return self._refuse(denied.work, denied.refusal, "denied")
         except SandboxRefusal as refused:
-            return self._refuse(work, refused)
+            return self._refuse(work, refused, "refused")
 
     def _received(self, request: HttpRequest, host: str, *, has_body: bool) -> Received:
         now = self._now().timestamp()
@@ -142,9 +144,9 @@ class PolicyGate:
                 return work
             denied = judged.questions[-1]
             if self._ask is None or judged.is_explicit or (denied.action, denied.resource) in approved:
-                raise _Denied(work, judged.refusal)
+                raise _DeniedError(work, judged.refusal)
             if not await self._ask(self._decision(work, "denied", answer_of(judged.refusal).message)):
-                raise _Denied(work, judged.refusal)
+                raise _DeniedError(work, judged.refusal)
             approved.add((denied.action, denied.resource))
 
     def _forward(self, work: _Work, received: Received, target: SendTarget, credentials: Credentials) -> Forward:
@@ -185,10 +187,7 @@ class PolicyGate:
             done,
         )
 
-    def _refuse(self, work: _Work, refused: SandboxRefusal) -> HttpAnswer:
-        outcome: Outcome = "refused"
-        if isinstance(refused, _Denied):
-            work, refused, outcome = refused.work, refused.refusal, "denied"
+    def _refuse(self, work: _Work, refused: SandboxRefusal, outcome: Outcome) -> HttpAnswer:
         self._on_decision(self._decision(work, outcome, answer_of(refused).message or answer_of(refused).code))
         return answer_refusal(work.request, work.route, refused, _request_id())
 
@@ -207,11 +206,11 @@ class PolicyGate:
         )
 
 
-class _Denied(SandboxRefusal):
-    """A refusal by a policy, with the request that it is about."""
+class _DeniedError(Exception):
+    """A policy does not allow the request."""
 
     def __init__(self, work: _Work, refusal: SandboxRefusal) -> None:
-        super().__init__(refusal.message, aws=refusal.aws)
+        super().__init__(refusal.message)
         self.work = work
         self.refusal = refusal
 

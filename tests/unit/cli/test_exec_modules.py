@@ -29,7 +29,8 @@ dsops.aws.apis dsops.aws.apis.secretsmanager dsops.aws.apis.sts dsops.aws.http d
 dsops.aws.http.call dsops.aws.http.client dsops.aws.http.network dsops.aws.http.refusal dsops.aws.http.transport
 dsops.aws.http.wire dsops.aws.identity dsops.aws.identity.ambient dsops.aws.identity.ambient_files dsops.cache
 dsops.cli dsops.cli.framework dsops.cli.framework.command dsops.cli.framework.commands dsops.cli.framework.parser
-dsops.cli.framework.process_runtime dsops.cli.framework.project dsops.cli.run dsops.cli.run.exec dsops.cli.run.program
+dsops.cli.framework.process_runtime dsops.cli.framework.project dsops.cli.run dsops.cli.run.exec
+dsops.cli.run.guard_flags dsops.cli.run.program
 dsops.config dsops.config.allow dsops.config.environments dsops.config.extends dsops.config.files dsops.config.find
 dsops.config.layers dsops.config.problems dsops.config.references dsops.config.sections dsops.config.stores
 dsops.credentials dsops.document dsops.document.nodes dsops.document.yaml_reader dsops.dumps dsops.endpoint

@@ -218,7 +218,7 @@ def test_only_the_chosen_commands_module_is_imported() -> None:
         return subprocess.run([*command, *words], capture_output=True, text=True, check=True, timeout=60).stderr.split()
 
     framework = "dsops.cli.framework"
-    names = ("command", "commands", "output", "process_runtime")
+    names = ("command", "commands", "output", "parser", "process_runtime")
     every_command = {framework, *(f"{framework}.{name}" for name in names)}
     assert every_command == set(modules("--version"))
     assert every_command | {f"{framework}.help", f"{framework}.screen", "dsops.cli.look", "dsops.cli.look.help"} == set(

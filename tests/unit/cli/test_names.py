@@ -33,6 +33,7 @@ NOT_LISTED = {
     "mfa add SERIAL": "a device that is not there yet",
     "keys add NAME": "a key that is not there yet",
     "policy check FILE": "a file: a shell completes it",
+    "policy replay FILE": "a file: a shell completes it",
     "sandbox totp SERIAL": "a device of a sandbox, which is asked only by who says which",
 }
 """Required operands whose errors list no names, and the reason."""

@@ -156,8 +156,14 @@ OF_A_TYPE = {
 }
 """Such patterns for changed configurations whose changed value has this type."""
 
-INHERITED = r"is missing|does not go with|goes with|needs|without|nothing says|takes no |could do more"
-"""Problems of keys that a store may inherit by `defaults`, `include` or `extends`."""
+INHERITED = (
+    r"is missing|does not go with|goes with|needs|without|nothing says|takes no |could do more"
+    r"|`duration_seconds` is \d+, and the (least|most)"
+)
+"""Problems of keys that a store may inherit by `defaults`, `include` or `extends`.
+
+The limits of `duration_seconds` depend on the operation, which inherited keys determine.
+"""
 
 ONLY_IN_AN_EDITOR = {-1: "a number below zero as a name: an editor may say that a name is longer than one digit"}
 """Values that the schema refuses, but the loader accepts as the strings that were written."""

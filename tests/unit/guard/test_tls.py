@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 from cryptography import x509
@@ -166,8 +167,10 @@ def test_a_passed_tunnel_has_the_bytes_of_both_sides() -> None:
         wire.send(wire.until(b"\n") * 100_000)
         wire.socket.shutdown(socket.SHUT_WR)
         ended.append(wire.rest())
+        has_ended.set()
 
     ended: list[bytes] = []
+    has_ended = Event()
     with FakeUpstream(talk) as upstream:
         gate = FakeGate(upstream.address)
         gate.tunnel_with = "pass"
@@ -180,6 +183,7 @@ def test_a_passed_tunnel_has_the_bytes_of_both_sides() -> None:
             wire.send(b"bye")
             wire.socket.shutdown(socket.SHUT_WR)
             assert wire.rest() == b""
+            assert has_ended.wait(SECONDS)
 
     assert ended == [b"bye"]
 
