@@ -46,7 +46,7 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?\Z"
 # A path has one slash between segments, and no segment `.` or `..`, since signers treat such paths differently.
 _PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:%-]+)*/?\Z")
 _IPV6 = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]\Z")
-# 127.0.0.256 is not an address but a host name, which a resolver may look up in an attacker's domain.
+# 127.0.0.256 is no IP address: a resolver treats it as a host name, and may append an attacker's search domain.
 _LOOPBACK_IPV4 = re.compile(r"127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}\Z")
 # Matches the region label in AWS's own host names. A host with `s3` in that position is a customer's bucket.
 _REGION_OF_AWS = re.compile(r"(?:[a-z]{2}|eusc)(?:-[a-z]+){1,3}-[0-9]{1,2}\Z")

@@ -90,7 +90,7 @@ class GuardDecision(NamedTuple):
     reason: str
     """Why the request was not sent, as the client was told; "" for a request that was sent."""
     is_asked: bool = False
-    """Whether a person allowed the request that no policy allows."""
+    """Whether the user allowed the request at the prompt, because no policy allows it."""
     status: int = 0
     """The status of AWS's answer; 0 if there is none."""
     seconds: float = 0.0

@@ -287,7 +287,7 @@ def test_a_person_can_allow_what_no_policy_allows() -> None:
 def test_only_uploads_are_decided_by_their_head(
     service: str, operation: str, parameters: dict[str, object], begun: str
 ) -> None:
-    """The body is streamed if it is a file whose hash, or its absence, the headers state."""
+    """An upload is decided by its headers if x-amz-content-sha256 has the body's hash or UNSIGNED-PAYLOAD."""
     guard = guarded(allow("*"))
 
     assert begun == guard.gate.begin(direct(guard.request(service, operation, **parameters)))

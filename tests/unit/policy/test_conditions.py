@@ -150,7 +150,7 @@ def test_two_spellings_of_a_key_are_one_key_with_all_values() -> None:
     ],
 )
 def test_what_cannot_be_compared_neither_allows_nor_escapes_a_deny(operator: str, values: str, garbage: str) -> None:
-    """A request value that is no number, date or address fails an Allow and meets a Deny.
+    """If a value is not a number, date or address, the condition matches in a Deny and not in an Allow.
 
     The result is the same for negated operators.
     """

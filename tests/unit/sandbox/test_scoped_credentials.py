@@ -94,7 +94,7 @@ def test_scoped_credentials_expire_with_the_session(session: Person) -> None:
 
 
 def test_long_term_keys_can_not_be_scoped(lab: Lab) -> None:
-    """Long-term keys can't be narrowed, and the request needs Policy or DurationSeconds."""
+    """GetScopedCredentials refuses long-term keys, and a request with neither Policy nor DurationSeconds."""
     assert refused(lab.user("alice"), Policy=FULL) == ("InvalidSubjectCredentials", 400)
     assert refused(lab.user("alice").assume(JUMP)) == ("ValidationError", 400)
     assert refused(lab.user("alice").assume(JUMP), Policy="{}") == ("MalformedPolicyDocument", 400)

@@ -27,7 +27,7 @@ MANY_TARGETS = 3
 """A principal denied at this number of different roles or operations has a finding of high severity."""
 
 FEW_ADDRESSES = 3
-"""A principal's new address has medium severity after at most this number of earlier addresses, else low."""
+"""A new address is a medium finding if the principal has used at most this many addresses before, else a low one."""
 
 MANY_FAILURES = 3
 """A role for which at least this number of requests fail with the same error code has a finding."""

@@ -181,7 +181,7 @@ def _with_choice(
 
 
 def _instead(action: Action, store: str, arguments: Arguments) -> list[str]:
-    """Return the command line for a key of the list that opens the console or prints `export` lines."""
+    """Return the command line for a key of the picker: open the console, or print `export` lines."""
     kept = [
         f"{flag}={arguments.text(flag)}"
         for flag in (CONFIG.name, REASON.name)

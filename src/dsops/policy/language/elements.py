@@ -35,7 +35,7 @@ class Actions(NamedTuple):
     written: tuple[str, ...]
     is_negated: bool
     matches: Predicate
-    """A test that takes an action in lower case."""
+    """Whether the element matches an action, which is passed in lower case."""
 
     @property
     def element(self) -> str:

@@ -18,7 +18,7 @@ def send_without_counting(models: Any) -> None:  # moto's module has no static t
 
     def send_message(self: Any, queue_name: str, *arguments: Any, **named: Any) -> Any:
         receiver = self.get_queue(queue_name)
-        receiver.BASE_ATTRIBUTES = ()  # hides the class's list while the message is sent
+        receiver.BASE_ATTRIBUTES = ()  # shadows the class's list while the message is sent
         try:
             return send(self, queue_name, *arguments, **named)
         finally:
