@@ -282,8 +282,8 @@ def test_without_serve_it_replaces_itself_with_the_command(world: World) -> None
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--serve",), "needs a session to serve"),
-        (("--listen", "127.0.0.1"), "needs a session to serve"),
+        (("--serve",), "needs a session"),
+        (("--listen", "127.0.0.1"), "needs a session"),
         (("--credentials", "targets"), "did you mean `target`?"),
         (("--credentials", "target", "--env", "itself"), "both set AWS_ACCESS_KEY_ID"),
         (("--credentials", "target", "--min-ttl", "1000"), "credentials.too-little-time"),
