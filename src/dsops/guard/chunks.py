@@ -1,4 +1,4 @@
-"""Check the signature of each chunk of a streamed upload, and sign the chunk anew.
+"""Check the signature of each chunk of a streamed upload, and sign the chunk again.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html and sigv4-streaming-trailers.html.
 """
@@ -47,7 +47,7 @@ class ChunkResigner:
         return b"".join(done)
 
     def _next_chunk(self) -> bytes | None:
-        """Remove a complete chunk from the buffer and return it signed anew; None if it is not complete."""
+        """Remove a complete chunk from the buffer and return it signed again; None if it is not complete."""
         end = self._buffer.find(b"\r\n", 0, _LONGEST_LINE)
         if end < 0:
             if len(self._buffer) >= _LONGEST_LINE:

@@ -20,7 +20,7 @@ _DROPPED: Final = frozenset(
     proxy-connection te trailer transfer-encoding upgrade x-amz-date x-amz-security-token
     """.split()
 )
-"""Headers that are written anew, and headers about the connection to the guard."""
+"""Headers that the guard writes itself, and headers about the connection to the guard."""
 
 
 class SignedRequest(NamedTuple):

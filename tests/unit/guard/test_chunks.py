@@ -1,4 +1,4 @@
-"""Signed chunks of an upload are checked, and signed anew with the real session."""
+"""Signed chunks of an upload are checked, and signed again with the real session."""
 
 from __future__ import annotations
 
