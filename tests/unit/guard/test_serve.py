@@ -53,3 +53,22 @@ def test_a_client_uses_the_files(tmp_path: Path) -> None:
     ], result
     assert "the guard serves at http://127.0.0.1:" in result.stderr
     assert int((tmp_path / "certificates").read_text(encoding="ascii")) > 2
+
+
+def test_an_address_of_another_machine(tmp_path: Path) -> None:
+    """An address on which this machine can't listen is an error with a hint, and leaves no file with certificates."""
+    for name, text in (("seed.yaml", SEED), ("dsops.yaml", CONFIG)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    serve = "dsops guard serve --no-agent --config dsops.yaml --credentials dev --guard read-only --listen 192.0.2.7"
+    result = subprocess.run(
+        ["dsops", "sandbox", "run", "--seed", "seed.yaml", "--", *serve.split()],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert "dsops: error[usage]: the guard can't listen on the address of `--listen`\n" in result.stderr
+    assert "hint: leave out the port" in result.stderr
+    assert not (tmp_path / "guard.pem").exists()

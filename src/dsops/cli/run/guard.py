@@ -23,6 +23,7 @@ from dsops.cli.run.guard_flags import CERTIFICATES, GUARD, GUARD_FLAGS, ISOLATE,
 from dsops.cli.run.program import load_target
 from dsops.environment import REGION, ChildIdentity
 from dsops.errors import FileNotWritten, UsageError
+from dsops.input_file import reason
 from dsops.process.watch import Attendant
 from dsops.runtime import Runtime
 
@@ -56,10 +57,8 @@ def _folder(arguments: Arguments, runtime: Runtime) -> str:
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError as error:
-        why = (error.strerror or "").lower()
-        raise FileNotWritten(
-            f"`{folder}` can't be created", why=why, hint="name another folder with `--out`"
-        ) from error
+        hint = "name another folder with `--out`"
+        raise FileNotWritten(f"`{folder}` can't be created", why=reason(error), hint=hint) from error
     return folder
 
 

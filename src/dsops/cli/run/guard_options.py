@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import note
+from dsops.cli.run.guard_ask import ask_user
 from dsops.cli.run.guard_flags import ASK, CERTIFICATES, GUARD, RECORD
 from dsops.cli.run.listen_address import parse_listen
 from dsops.credentials import Credentials
@@ -56,8 +57,6 @@ def options_of(
 
 
 def _ask(action: str, resource: str, is_destructive: bool) -> Answer:  # noqa: FBT001 - the type of a callback
-    from dsops.cli.run.guard_ask import ask_user
-
     return ask_user(action, resource, is_destructive=is_destructive)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from dsops.credentials import Credentials
 from dsops.dumps import close_memory
 from dsops.endpoint import better_address, is_loopback, parse_address
-from dsops.errors import VariableInvalid
+from dsops.errors import UsageError, VariableInvalid
 from dsops.guard.authority import Authority
 from dsops.guard.caller import GuardCaller
 from dsops.guard.decision import GuardDecision
@@ -61,7 +61,7 @@ class RunningGuard:
     """A guard that serves one command, from its creation to `close`."""
 
     def __init__(self, options: GuardOptions, session: Callable[[], Credentials | None], runtime: Runtime) -> None:
-        """Start the server. Raises ConfigError for an unusable endpoint or certificate in the environment."""
+        """Start the server. Raises ConfigError for an unusable endpoint or certificate, UsageError for an address."""
         close_memory()
         self._options = options
         self._runtime = runtime
@@ -89,7 +89,13 @@ class RunningGuard:
         self._server = GuardServer(
             gate, authority, UpstreamNetwork(runtime.environ, runtime.folder), listen=options.listen, report=self._bug
         )
-        self._server.start()
+        try:
+            self._server.start()
+        except OSError as error:
+            self._delete_trust_file()
+            why = (error.strerror or "unknown reason").lower()
+            hint = "leave out the port to use a free one, or name an address of this machine"
+            raise UsageError("the guard can't listen on the address of `--listen`", why=why, hint=hint) from error
 
     def variables(self, empty_file: str) -> dict[str, Secret]:
         """Return the variables that send the command's requests to the guard."""

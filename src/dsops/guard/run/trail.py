@@ -9,7 +9,6 @@ from dsops.runtime import Act
 
 GUARD = "guard"
 """The fact that marks the records of the guard. Its value is `allowed`, `denied`, `refused` or `asked`."""
-_ACCESS_DENIED = "AccessDenied"
 _FAILURES = 400
 
 
@@ -59,7 +58,7 @@ def denial_text(decision: GuardDecision) -> str:
 
 def _error(decision: GuardDecision) -> DsopsError | None:
     if decision.outcome != "allowed":
-        aws = AwsAnswer(_ACCESS_DENIED, decision.reason, 403, "", decision.host)
+        aws = AwsAnswer("AccessDenied", decision.reason, 403, "", decision.host)
         return AccessDenied(denial_text(decision), hint="allow it in the policy of `--guard`", aws=aws)
     if decision.status >= _FAILURES or not decision.status:
         aws = AwsAnswer(f"status {decision.status}", decision.error, decision.status, "", decision.host)
