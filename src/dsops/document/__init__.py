@@ -7,6 +7,8 @@ is read.
 
 from __future__ import annotations
 
+from collections.abc import Mapping as MappingType
+
 from dsops.document.nodes import (
     MAX_CHARACTERS,
     MAX_DEPTH,
@@ -30,6 +32,7 @@ __all__ = [
     "Node",
     "Scalar",
     "Sequence",
+    "append_item",
     "is_json_number",
     "parse_json",
     "parse_yaml",
@@ -59,6 +62,16 @@ def parse_json(text: str, file: str, *, comments: bool = False) -> Document:
     from dsops.document.json_reader import read
 
     return read(text, file, comments=comments)
+
+
+def append_item(text: str, key: str, item: MappingType[str, str]) -> str | None:
+    """Return the text with one more item at the end of the list at `key` of the root; None if there is no such list.
+
+    Comments and layout of the text stay as they are. The caller parses the result to check it.
+    """
+    from dsops.document.appending import append_item as append
+
+    return append(text, key, item)
 
 
 def to_json(node: Node) -> str:

@@ -1,6 +1,6 @@
 """The file formats for secrets: a table of all formats, with one module for each.
 
-The input is variables with their secrets; the output is the bytes of a file. Imported by `cli`, `hook` and
+The input is variables with their secrets; the output is the bytes of a file. Imported by `cli`, `guard`, `hook` and
 `recording`.
 """
 

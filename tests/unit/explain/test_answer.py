@@ -50,6 +50,7 @@ def findings(
     said: RefusalMessage | None = None,
     context: dict[str, str] | None = None,
     actions: tuple[str, ...] = (),
+    recording: str = "",
     **given: Any,
 ) -> list[RefusalFinding]:
     """Return the findings for a call under these policies; a policy type that is not passed does not exist."""
@@ -66,7 +67,7 @@ def findings(
     kept = {place: gap for place, gap in places.items() if place not in missing or place in given}
     outcome = simulate(question, kept, unread, NOON)
     step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
-    about = RefusedCall(outcome.decision.request, step, 2, edit_at, actions=actions)
+    about = RefusedCall(outcome.decision.request, step, 2, edit_at, actions=actions, recording=recording)
     error = AssumeRoleDenied("no", hint="check the trust policy", where=Where("dsops.yaml", 5))
     return findings_of(outcome, said or RefusalMessage(), about, error)
 
@@ -179,6 +180,15 @@ class TestCause:
             finding_list[0].place.store,
             finding_list[0].remedy.where,
         )
+
+    def test_a_session_limited_to_a_recording_needs_another_recording(self) -> None:
+        """The remedy is to record a run with the action, because the session policy is made from the recording."""
+        limit = policy("session", allow("s3:*"))
+        [finding, *_] = findings(APP, recording="/work/run.jsonl", identity=ALL, trust=trusting(ROOT), session=limit)
+
+        assert "the recording /work/run.jsonl lacks sts:AssumeRole" in finding.remedy.text
+        assert "`dsops exec --record /work/run.jsonl --credentials app -- COMMAND`" in finding.remedy.text
+        assert (finding.remedy.where, finding.remedy.statement) == (Where("app.session_policy_recording", 1), None)
 
     @pytest.mark.parametrize(
         ("action", "cause"),

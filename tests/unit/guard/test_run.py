@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dsops.guard.exchange import Forward
-from dsops.guard.run.approvals import Answer, Approvals
+from dsops.guard.run.approvals import Answer, Approvals, Asked
 from dsops.guard.run.limits import RunLimits
 from dsops.guard.run.trail import act_of, denial_text
 from tests.guards import SESSION_ARN, Guarded, allow, deny, layer_of, reference
@@ -46,13 +46,13 @@ def test_the_time_of_a_run_ends(seconds: int, *, is_over: bool) -> None:
     assert bool(limits(until=NOW + timedelta(seconds=seconds)).refusal("eu-west-1")) is is_over
 
 
-def answers(*given: Answer) -> tuple[Guarded, list[tuple[str, str, bool]]]:
+def answers(*given: Answer) -> tuple[Guarded, list[Asked]]:
     """A guard without an Allow, whose user gives these answers; the questions are collected."""
-    questions: list[tuple[str, str, bool]] = []
+    questions: list[Asked] = []
     left = list(given)
 
-    def ask(action: str, resource: str, is_destructive: bool) -> Answer:  # noqa: FBT001 - the type of the callback
-        questions.append((action, resource, is_destructive))
+    def ask(asked: Asked) -> Answer:
+        questions.append(asked)
         return left.pop(0)
 
     def post(work: Callable[[], None]) -> None:
@@ -77,7 +77,7 @@ def test_the_user_is_asked_once_for_a_run() -> None:
         return [isinstance(await guard.gate.decide(head, b""), Forward) for head in heads]
 
     assert asyncio.run(all_requests()) == [True, True, True, False, False]
-    assert questions == [
+    assert [question[:3] for question in questions] == [
         ("s3:DeleteObject", "arn:aws:s3:::b/k", True),
         ("s3:GetObject", "arn:aws:s3:::b/k", False),
         ("s3:GetObject", "arn:aws:s3:::b/k", False),
@@ -99,7 +99,36 @@ def test_each_action_of_a_request_is_asked_about() -> None:
 
     guard.refused("s3", "CopyObject", Bucket="b", Key="new", CopySource="other/source")
 
-    assert [action for action, _, _ in questions] == ["s3:PutObject", "s3:GetObject"]
+    assert [question.action for question in questions] == ["s3:PutObject", "s3:GetObject"]
+
+
+SECRET = "arn:aws:secretsmanager:us-east-1:111111111111:secret"
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters", "exact"),
+    [
+        ("s3", "GetObject", {"Bucket": "b", "Key": "k"}, "arn:aws:s3:::b/k"),
+        ("s3", "GetObject", {"Bucket": "b", "Key": "k*?$"}, "arn:aws:s3:::b/k${*}${?}${$}"),
+        ("s3", "ListBuckets", {}, "*"),
+        ("secretsmanager", "GetSecretValue", {"SecretId": "prod/db"}, f"{SECRET}:prod/db-??????"),
+        ("iam", "GetRole", {"RoleName": "Deploy"}, ""),
+        ("kms", "Decrypt", {"CiphertextBlob": b"x"}, ""),
+    ],
+)
+def test_a_statement_for_always_allows_exactly_what_was_asked(
+    service: str, operation: str, parameters: dict[str, object], exact: str
+) -> None:
+    """A statement matches only the resource of the request; without such a statement, `always` is not offered."""
+    guard, questions = answers("no")
+
+    request = guard.request(service, operation, **parameters)
+    guard.send(request)
+
+    assert [question.exact for question in questions] == [exact]
+    if exact:
+        allowing = Guarded(layer_of(allow(questions[0].action, exact)), placeholder=guard.placeholder)
+        assert isinstance(allowing.send(request), Forward)
 
 
 def test_a_denial_names_action_resource_and_statement() -> None:

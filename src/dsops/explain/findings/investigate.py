@@ -23,6 +23,7 @@ from dsops.explain.questions.refused_call import EditAt, RefusedCall
 from dsops.explain.questions.sentence import RefusalMessage, one_line, read_refusal
 from dsops.plan import Step
 from dsops.policy import CaseQuestion, Request, simulate
+from dsops.schema import POLICY_RECORDING
 
 
 class Investigator:
@@ -235,7 +236,9 @@ class Investigator:
         request = Request(
             question.principal, question.action, question.resource, question.resource_account, question.context
         )
-        return RefusedCall(request, step, hop, self._edit_at, is_by_files=self._is_by_files)
+        issuer = self._chains.plan.steps.get(step.credentials_from)
+        recording = "" if issuer is None else str(issuer.settings.get(POLICY_RECORDING, ""))
+        return RefusedCall(request, step, hop, self._edit_at, is_by_files=self._is_by_files, recording=recording)
 
 
 def _with_what_was_sent(failure: Failure) -> Step:

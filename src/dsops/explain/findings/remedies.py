@@ -10,6 +10,7 @@ from dsops.explain.findings.causes import Cause, sentence
 from dsops.explain.questions.refused_call import RefusedCall, policy_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY
 from dsops.policy import lower_case
+from dsops.schema import POLICY_RECORDING
 
 _SENT: Final = {
     "session-tags": "tags",
@@ -174,6 +175,8 @@ def allow(policy_type: str, about: RefusedCall) -> Remedy:
     statement: dict[str, object] = {"Effect": "Allow", "Action": _actions(about), "Resource": request.resource}
     if policy_type == "session policy" and about.step.credentials_from:
         store = about.step.credentials_from
+        if about.recording:
+            return _record_again(store, about)
         where = about.edit("session_policy", store)
         text = f"allow {request.action} in `session_policy` of store `{store}`, or write `session_policy: auto`"
         return Remedy(text, where, statement, f"`session_policy` of store `{store}`")
@@ -189,6 +192,16 @@ def allow(policy_type: str, about: RefusedCall) -> Remedy:
     if policy_type == "no policy":
         return Remedy("call as another kind of caller")
     return Remedy(f"allow {request.action}", None, statement, policy_text(policy_type, about))
+
+
+def _record_again(store: str, about: RefusedCall) -> Remedy:
+    """Return the remedy for a session that may do only what a recorded run did."""
+    return Remedy(
+        f"the recording {about.recording} lacks {about.request.action}: remove `{POLICY_RECORDING}` from store"
+        f" `{store}`, record a run that needs it (`dsops exec --record {about.recording} --credentials {store} --"
+        " COMMAND`), and set it again",
+        about.edit(POLICY_RECORDING, store),
+    )
 
 
 def _against_deny(policy_type: str, about: RefusedCall) -> Remedy:

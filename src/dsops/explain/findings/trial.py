@@ -150,7 +150,11 @@ async def investigate_message(
     bases = {profile: await resolver.base(profile) for profile in plan.ambient}
     if failed and not sessions and not bases:
         raise failed[0]
-    investigator = Investigator(Chains(plan, client, sessions, bases), evidence, lambda _store, _key: Where(""))
+
+    def edit_at(store: str, _key: str) -> Where:
+        return plan.steps[store].where if store in plan.steps else Where("")
+
+    investigator = Investigator(Chains(plan, client, sessions, bases), evidence, edit_at)
     return await investigator.explain_message(text, step)
 
 

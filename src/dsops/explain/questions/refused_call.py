@@ -34,6 +34,8 @@ class RefusedCall(NamedTuple):
     """All actions that the hop needs; () for a call that is not a hop."""
     is_by_files: bool = False
     """Whether some policies come from files, which may differ from the policies in AWS."""
+    recording: str = ""
+    """The recording that is the caller's session policy (`session_policy_recording`); "" without one."""
     unknown_keys: tuple[str, ...] = ()
     """The condition keys whose values in the call are unknown.
 

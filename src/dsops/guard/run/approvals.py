@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from dsops.guard.decision import GuardDecision
-from dsops.policy import shown
+from dsops.policy import ANY_CHARACTER, ANY_TEXT, shown
+from dsops.recording.call import ANY_ONE, as_pattern
 from dsops.service_reference import ServiceReference
 
 Answer = Literal["once", "run", "no"]
-AskUser = Callable[[str, str, bool], Answer]
-"""Asks the user about an action on a resource; the third argument says whether the action is destructive."""
+
+
+class Asked(NamedTuple):
+    """An action that no policy allows or denies."""
+
+    action: str
+    resource: str
+    """The resource for the user, with `*` and `?` for unknown parts."""
+    is_destructive: bool
+    exact: str
+    """The resource for a statement that allows this resource and no other; "" if the guard does not know it exactly."""
+
+
+AskUser = Callable[[Asked], Answer]
 _DESTRUCTIVE_LEVEL = "Permissions management"
 _DESTRUCTIVE = ("Delete", "Terminate", "Remove", "Purge", "Destroy", "Deregister", "Disable", "ScheduleKeyDeletion")
 
@@ -49,11 +62,26 @@ class Approvals:
                 answered.set_result(answer)
 
         def work() -> None:
-            answer = self._ask(action, shown(resource), self._is_destructive(action))
+            exact = self._exact(action, resource)
+            answer = self._ask(Asked(action, shown(resource), self._is_destructive(action), exact))
             loop.call_soon_threadsafe(deliver, answer)
 
         self._post(work)
         return await answered
+
+    def _exact(self, action: str, resource: str) -> str:
+        """Return the resource as a pattern that matches nothing else; "" if there is none.
+
+        `*` is exact for an action that can be allowed only on `*`. The six characters at the end of a secret's ARN may
+        be unknown: a pattern with `??????` matches no other secret.
+        """
+        prefix, _, name = action.lower().partition(":")
+        use = self._reference.use_of(prefix, name)
+        if use is not None and not use.kinds:
+            return "*"
+        if ANY_TEXT in resource or resource == "*":
+            return ""
+        return as_pattern(resource.replace(ANY_CHARACTER, ANY_ONE))
 
     def _is_destructive(self, action: str) -> bool:
         prefix, _, name = action.partition(":")
