@@ -1,6 +1,6 @@
 """Benchmark of an agent with many clients at once: answers a second, latency and memory.
 
-    .venv/bin/python bench/crowd.py [--seconds 4] [--sessions 10000] [--before FOLDER]
+    .venv/bin/python bench/crowd.py [--seconds 4] [--sessions 10000] [--before FOLDER] [--rounds 1]
 
 This process plays the clients, each with one request at a time: `exec` of an environment with a literal. FOLDER is the
 `src` folder of another commit, whose agent is measured in turn with this one.
@@ -182,6 +182,13 @@ def measured(source: str, seconds: float, sessions: int) -> tuple[dict[int, Load
             shutil.rmtree(sockets)
 
 
+def medians(rounds: Sequence[tuple[dict[int, Load], float]]) -> tuple[dict[int, Load], float]:
+    """The median of each number of several rounds."""
+    columns = {clients: zip(*[loads[clients] for loads, _ in rounds], strict=True) for clients in CLIENTS}
+    loads = {clients: Load(*[median(column) for column in columns[clients]]) for clients in CLIENTS}
+    return loads, median(megabytes for _, megabytes in rounds)
+
+
 def rows(now: tuple[dict[int, Load], float], before: Sequence[tuple[dict[int, Load], float]]) -> Iterator[str]:
     """The rows of the table."""
     for clients in CLIENTS:
@@ -205,11 +212,15 @@ def main() -> None:
         "--sessions", type=int, default=10_000, help="how many sessions the agent gets afterwards (10000)"
     )
     parser.add_argument("--before", default="", help="the `src` folder of another commit")
+    parser.add_argument("--rounds", type=int, default=1, help="how often both are measured in turn (1)")
     options = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    before = [measured(options.before, options.seconds, options.sessions)] if options.before else []
-    now = measured(str(HERE.parent / "src"), options.seconds, options.sessions)
-    print(f"{machine()}; {options.seconds:g} s each\n")
+    sources = [str(HERE.parent / "src"), *([options.before] if options.before else [])]
+    rounds = [
+        [measured(source, options.seconds, options.sessions) for source in sources] for _ in range(options.rounds)
+    ]
+    now, *before = [medians(column) for column in zip(*rounds, strict=True)]
+    print(f"{machine()}; {options.seconds:g} s each, medians of {options.rounds} rounds\n")
     print("\n".join(rows(now, before)))
 
 

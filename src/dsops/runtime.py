@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from stat import S_ISREG
 from time import monotonic as system_monotonic
 
@@ -250,11 +251,17 @@ def empty_file() -> str:
 def user_name() -> str:
     """Return the value of `${USER}` if the environment has none: the account's name, or "" if the system has none."""
     try:
-        from pwd import getpwuid
-
-        return getpwuid(os.getuid()).pw_name
-    except (ImportError, KeyError):
+        return _account_name(os.getuid())
+    except (AttributeError, ImportError, KeyError):
         return ""
+
+
+@cache
+def _account_name(uid: int) -> str:
+    """Return the name of an account. The result is kept, since each lookup reads /etc/passwd or asks a server."""
+    from pwd import getpwuid
+
+    return getpwuid(uid).pw_name
 
 
 def utc_now() -> datetime:

@@ -190,8 +190,10 @@ class ClientRun:
     def _append(
         self, path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: TrailLimits, lose: Lose, /
     ) -> WriteResult:
-        """Write to the audit trail with the shared writer; other requests may run while this one waits."""
-        return self._client.outside(lambda: self._shared.writer.append(path, bodies, mark, now, limits, lose))
+        """Write to the audit trail, together with the requests that are queued at this moment."""
+        entry = self._shared.writer.queue(path, bodies, lose)
+        self._client.after_others()
+        return self._shared.writer.write(entry, mark, now, limits, self._client.outside)
 
     def needs_client(self, request: PipelineRequest) -> bool:
         """Return whether only the client can read its configuration file or its AWS files.

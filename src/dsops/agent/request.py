@@ -76,11 +76,22 @@ class AgentRequest(NamedTuple):
 class RequestClient:
     """The client of one request: the agent sends it notes, events and questions, and finally the result."""
 
-    def __init__(self, connection: socket.socket, limits: ClientLimits, outside: Outside = lambda wait: wait()) -> None:
-        """Create the client; `outside` calls a function that waits, and lets other requests run during the wait."""
+    def __init__(
+        self,
+        connection: socket.socket,
+        limits: ClientLimits,
+        outside: Outside = lambda wait: wait(),
+        after_others: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Create the client.
+
+        - `outside`: calls a function that waits, and lets other requests run during the wait
+        - `after_others`: returns after the queued requests have called it as well
+        """
         self._connection = connection
         self._limits = limits
         self.outside = outside
+        self.after_others = after_others
         self._sending = Lock()
         self.pid = peer_pid(connection)
         self.is_gone = False

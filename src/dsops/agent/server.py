@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import selectors
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import Lock
 from time import monotonic
 
-from dsops.agent import AGAIN, DECLINED, HELLO, LONGEST, REQUEST, client, send, unpack
+from dsops.agent import AGAIN, DECLINED, HELLO, LONGEST, REQUEST, send, unpack
+from dsops.agent import client as agent_client
 from dsops.agent.client import peer_uid
 from dsops.agent.request import DECLINE, AgentAnswer, AgentRequest, ClientLimits, RequestClient, Work
 from dsops.agent.start import locked
@@ -47,7 +48,7 @@ class AgentServer:
         work: Work,
         limits: ClientLimits = ClientLimits(),  # noqa: B008 - a constant
         *,
-        code: Callable[[], object] = lambda: _place_of(client.__file__),
+        code: Callable[[], object] = lambda: _place_of(agent_client.__file__),
     ) -> None:
         """Serve `listener`; `work` runs in threads, and `code` identifies the dsops that is installed now.
 
@@ -58,7 +59,7 @@ class AgentServer:
         self._limits = limits
         self._address: str = listener.getsockname()
         self._place = _place_of(self._address)
-        self._mark = client.stamp()
+        self._mark = agent_client.stamp()
         self._code = code
         self._own_code = code()
         self._selector = selectors.DefaultSelector()
@@ -112,13 +113,10 @@ class AgentServer:
             waits.append(max(0.0, self._pulse_at - now))
         if self._crew.is_waited_for:
             waits.append(_RELIEF_SECONDS)
-        for key, _ in self._selector.select(min(_LONGEST_WAIT_SECONDS, max(0.0, min(waits))) + 0.001):
-            if key.fileobj is self._listener:
-                self._accept()
-            elif key.fd == self._wake:
-                os.read(self._wake, 4096)
-            elif isinstance(key.fileobj, socket.socket):
-                self._read(key.fileobj)
+        events = self._selector.select(min(_LONGEST_WAIT_SECONDS, max(0.0, min(waits))) + 0.001)
+        if events:
+            with self._crew.reading():
+                self._take(events)
         self._crew.relieve()
         self._pulse()
         now = monotonic()
@@ -126,6 +124,16 @@ class AgentServer:
             self._listen(True)
         for connection in [late for late, unread in self._unread.items() if unread.until <= now]:
             self._drop(connection)
+
+    def _take(self, events: Sequence[tuple[selectors.SelectorKey, int]]) -> None:
+        """Accept clients, and read from those that have sent something."""
+        for key, _ in events:
+            if key.fileobj is self._listener:
+                self._accept()
+            elif key.fd == self._wake:
+                os.read(self._wake, 4096)
+            elif isinstance(key.fileobj, socket.socket):
+                self._read(key.fileobj)
 
     def _accept(self) -> None:
         while len(self._unread) + self._crew.load < self._limits.clients:
@@ -143,7 +151,7 @@ class AgentServer:
                 continue
             connection.setblocking(False)
             self._unread[connection] = _Unread(monotonic() + self._limits.reading_seconds)
-            self._selector.register(connection, selectors.EVENT_READ)
+            self._read(connection)  # most clients have sent their request already
         # Accept no more clients now: they wait in the kernel's queue until the next check.
         self._listen(False)
         self._look_at = monotonic() + _LOOK_SECONDS
@@ -160,6 +168,7 @@ class AgentServer:
         try:
             part = connection.recv(1 << 18)
         except BlockingIOError:
+            self._watch(connection, unread)
             return
         except OSError:
             part = b""
@@ -171,13 +180,21 @@ class AgentServer:
             self._forget(connection)
             self._last_asked = monotonic()
             self._crew.take(connection, bytes(unread.data[5:length]))
+        else:
+            self._watch(connection, unread)
+
+    def _watch(self, connection: socket.socket, unread: _Unread) -> None:
+        """Read from the client when it sends more."""
+        if not unread.is_watched:
+            self._selector.register(connection, selectors.EVENT_READ)
+            unread.is_watched = True
 
     def _held_bytes(self) -> int:
         return self._crew.held_bytes + sum(len(unread.data) for unread in self._unread.values())
 
     def _forget(self, connection: socket.socket) -> None:
-        del self._unread[connection]
-        self._selector.unregister(connection)
+        if self._unread.pop(connection).is_watched:
+            self._selector.unregister(connection)
 
     def _drop(self, connection: socket.socket) -> None:
         self._forget(connection)
@@ -196,7 +213,6 @@ class AgentServer:
     def _serve(self, connection: socket.socket, data: bytes) -> None:
         with connection:
             try:
-                connection.settimeout(self._limits.writing_seconds)
                 asked = self._parse(data)
                 if asked is None:
                     return
@@ -204,7 +220,9 @@ class AgentServer:
                     send(connection, asked.kind, asked.data)
                     return
                 send(connection, HELLO)
-                with self._serving(RequestClient(connection, self._limits, self._crew.outside)) as caller:
+                connection.settimeout(self._limits.writing_seconds)
+                client = RequestClient(connection, self._limits, self._crew.outside, self._crew.after_others)
+                with self._serving(client) as caller:
                     caller.answer(self._work(asked, caller))
             except Exception:  # noqa: BLE001 - the thread goes on, and the client does the work itself
                 # The client is usually gone or does not read; the issued session stays cached for later requests.
@@ -287,6 +305,8 @@ class _Unread:
     def __init__(self, until: float) -> None:
         self.until = until
         self.data = bytearray()
+        self.is_watched = False
+        """Whether the selector watches the connection."""
 
     def length(self) -> int:
         """Return the length of the request, or of its header while the header is incomplete; -1 if invalid."""

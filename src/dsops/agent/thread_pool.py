@@ -5,6 +5,9 @@ take longer than one after the other. A thread therefore needs the *turn* to com
 waits (`Crew.outside`). When the thread with the turn has finished a request, it takes the next request. Two hundred
 simultaneous requests that wait for nothing need only one thread.
 
+The server's thread needs the turn as well, to read requests (`Crew.reading`). Otherwise, it would get Python's lock at
+each system call of a request, and both threads would wait for each other.
+
 A thread that keeps the turn for longer than `_LONGEST_TURN_SECONDS` loses it, and continues to compute beside the
 others. Such a thread may be parsing a very large file, or reading from a file system that does not answer.
 """
@@ -13,7 +16,9 @@ from __future__ import annotations
 
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import inf
 from threading import Condition, Lock, Thread, local
 from time import monotonic
 from typing import TypeVar
@@ -23,6 +28,10 @@ from dsops.agent.request import ClientLimits
 T = TypeVar("T")
 
 _LONGEST_TURN_SECONDS = 0.1
+_LATE_SECONDS = 0.03
+"""How long new requests get the turn before the server's thread, and before the workers in `Crew.after_others`."""
+_MOST_TOGETHER = 16
+"""The largest number of workers in `Crew.after_others`."""
 
 
 class _Worker:
@@ -55,6 +64,12 @@ class Crew:
         self._queue: deque[tuple[socket.socket, bytes]] = deque()
         self._resumed: deque[_Worker] = deque()
         """Workers that have finished waiting and need the turn again; they get it before new requests."""
+        self._together: list[_Worker] = []
+        """Workers in `after_others`."""
+        self._together_since = inf
+        self._reader = _Worker()
+        """The server's thread."""
+        self._reader_waits_since = inf
         self._idle: list[_Worker] = []
         self._threads = 0
         self._running = 0
@@ -75,7 +90,7 @@ class Crew:
     @property
     def is_waited_for(self) -> bool:
         """Whether a worker or a request waits for the turn."""
-        return bool(self._queue or self._resumed)
+        return bool(self._queue or self._resumed or self._together)
 
     def start(self) -> None:
         """Start the first threads."""
@@ -116,6 +131,45 @@ class Crew:
             worker.is_outside = False
             self._regain(worker)
 
+    def after_others(self) -> None:
+        """Wait until the queued requests have computed up to this call, too; then they continue one after another.
+
+        So the first request that continues can write the audit records of all.
+        """
+        worker: _Worker | None = getattr(self._own, "worker", None)
+        with self._lock:
+            if worker is None or self._holder is not worker:
+                return
+            if not self._queue or len(self._together) + 1 >= _MOST_TOGETHER:
+                self._resume_together()
+                return
+            if not self._together:
+                self._together_since = monotonic()
+            self._together.append(worker)
+            self._give_up(worker)
+        worker.lock.acquire()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Give the server's thread the turn, or let it continue without the turn after `_LONGEST_TURN_SECONDS`."""
+        reader = self._reader
+        with self._lock:
+            is_free = self._holder is None
+            if is_free:
+                self._give(reader)
+            else:
+                self._reader_waits_since = monotonic()
+        if not is_free and not reader.lock.acquire(timeout=_LONGEST_TURN_SECONDS):
+            with self._lock:
+                if self._holder is reader:
+                    reader.lock.acquire()  # it was released after the timeout
+                self._reader_waits_since = inf
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._give_up(reader)
+
     def _regain(self, worker: _Worker) -> None:
         with self._lock:
             if self._holder is None:
@@ -136,19 +190,47 @@ class Crew:
 
     def _pass_on(self) -> None:
         """Give the free turn to a worker that wants it back, or else to a worker for the next request."""
+        now = monotonic()
+        if now - self._together_since > _LATE_SECONDS:
+            self._resume_together()
         if self._resumed:
-            worker = self._resumed.popleft()
-            self._give(worker)
-            worker.lock.release()
-        elif self._queue and self._idle:
+            self._wake(self._resumed.popleft())
+        elif now - self._reader_waits_since > _LATE_SECONDS or not (self._queue and self._begin_next()):
+            self._pass_on_to_last()
+
+    def _pass_on_to_last(self) -> None:
+        """Give the turn to the server's thread, or else to the workers in `after_others`."""
+        if self._reader_waits_since < inf:
+            self._reader_waits_since = inf
+            self._wake(self._reader)
+        elif self._together:
+            self._resume_together()
+            self._wake(self._resumed.popleft())
+
+    def _wake(self, worker: _Worker) -> None:
+        self._give(worker)
+        worker.lock.release()
+
+    def _resume_together(self) -> None:
+        self._resumed.extend(self._together)
+        self._together.clear()
+        self._together_since = inf
+
+    def _begin_next(self) -> bool:
+        """Give the turn to a worker for the next request; return False if no thread is left."""
+        if self._idle:
             worker = self._idle.pop()
             self._accept(worker)
             worker.lock.release()
-        elif self._queue and self._threads < self._limits.threads:
-            job = self._queue.popleft()
-            if not self._hire(job):
-                self._queue.appendleft(job)
-                self._close_if_no_thread()
+            return True
+        if self._threads >= self._limits.threads:
+            return False
+        job = self._queue.popleft()
+        if self._hire(job):
+            return True
+        self._queue.appendleft(job)
+        self._close_if_no_thread()
+        return False
 
     def _accept(self, worker: _Worker) -> None:
         """Give the turn and the next request to a worker."""
@@ -206,7 +288,7 @@ class Crew:
             with self._lock:
                 self._running -= 1
                 self.held_bytes -= size
-                if self._holder is worker and self._queue and not self._resumed:
+                if self._holder is worker and self._queue and not self._is_anyone_late():
                     self._accept(worker)
                 else:
                     if not self._is_ending:
@@ -215,6 +297,11 @@ class Crew:
         with self._changed:
             self._threads -= 1
             self._changed.notify_all()
+
+    def _is_anyone_late(self) -> bool:
+        """Whether a thread comes before the next request."""
+        since = min(self._together_since, self._reader_waits_since)
+        return bool(self._resumed) or monotonic() - since > _LATE_SECONDS
 
     def _next_of(self, worker: _Worker) -> tuple[socket.socket, bytes] | None:
         """Wait for the worker's next request and return it; None if the thread is to end."""

@@ -126,10 +126,10 @@ class TrailJournal:
     def _settings(self) -> Settings:
         """The user's settings. If they can't be read, the trail is on: a broken file must not switch it off."""
         if self._known is None:
-            self._known = default_settings(self._environ)
             try:
                 self._known = load_settings(self._environ)
             except UserConfigInvalid as error:
+                self._known = default_settings(self._environ)
                 self._warn_once(error)
         return self._known
 

@@ -38,8 +38,11 @@ class Locked:
         self.folder = self.lock = -1
 
     def __enter__(self) -> Locked:  # noqa: PYI034 - Self is of typing
-        os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-        self.folder = open_folder(self._path)
+        try:
+            self.folder = open_folder(self._path)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+            self.folder = open_folder(self._path)
         try:
             self._take()
         except BaseException:

@@ -66,12 +66,12 @@ class Recorder:
         self._origin = origin
         self._begins: dict[tuple[str, str, str], str] = {}
         """Encoded first fields of records, by caller, access key and time."""
-        self._common = self._in_common({})
+        self._common: _Common | None = None
 
     def record(self, act: Act, facts: Mapping[str, object], now: datetime) -> bytes:
         """Return the record of an act as one JSON object, in ASCII and on one line; `facts` are the run's facts."""
         common = self._common  # read the attribute once, since several threads may run this method
-        if facts != common.facts:
+        if common is None or facts != common.facts:
             common = self._common = self._in_common(facts)
         own: Mapping[str, object] = act.facts if act.error is None else {**act.facts, "code": act.error.code}
         end = common.text

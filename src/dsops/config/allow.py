@@ -18,12 +18,12 @@ Checks use the bytes that were read (`SourceFile`) and never read a file a secon
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterable, Mapping
 
 from dsops.config.files import digest, is_pipeline, read_regular
 from dsops.config.find import local_path
 from dsops.errors import ConfigError, FileNotWritten, NotAllowed
+from dsops.input_file import read_file
 from dsops.model import SourceFile
 from dsops.startup import NamedTuple
 from dsops.user_folders import data_folder
@@ -277,18 +277,14 @@ def _is_same(file: SourceFile) -> bool:
 def _read(path: str, name: str) -> list[bytes] | None:
     """Return the lines of a permission; None if it does not exist, or if another user could have written it."""
     try:
-        # Without O_NONBLOCK, opening a pipe could block forever.
-        flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | _NO_FOLLOW
-        descriptor = os.open(path, flags)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            is_ours = stat.S_ISREG(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
-            # Most files of a checkout fail this check: git creates files with mode 0600 only under a umask of 077.
-            if not is_ours or (os.name == "posix" and status.st_mode & 0o077):
-                return None
-            lines = file.read(_MOST_BYTES).split(b"\n")
+        data, status = read_file(path, _MOST_BYTES, follows_links=False)
     except OSError:
         return None
+    is_ours = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+    # Most files of a checkout fail this check: git creates files with mode 0600 only under a umask of 077.
+    if not is_ours or (os.name == "posix" and status.st_mode & 0o077):
+        return None
+    lines = data.split(b"\n")
     return lines[1:-1] if lines[0] == _HEAD + name.encode() else None
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from math import inf
+from time import monotonic
 from typing import Self
 
 import pytest
 
+from dsops.agent import thread_pool
 from dsops.agent.request import ClientLimits
 from dsops.agent.thread_pool import Crew
 
@@ -177,6 +180,113 @@ def test_a_request_that_computes_for_long_loses_the_turn() -> None:
         pass
 
     assert pool.done == [1, 2, 0]
+
+
+def test_requests_do_the_rest_together() -> None:
+    """A request continues after the queued requests have computed as far; at most 16 of them wait for each other."""
+    is_queued = threading.Event()
+    steps: list[str] = []
+
+    def work(crew: Crew) -> None:
+        assert is_queued.wait(PATIENCE_SECONDS)
+        steps.append("computed")
+        crew.after_others()
+        steps.append("rest")
+
+    with Pool(*[work] * 20):
+        is_queued.set()
+
+    assert steps == ["computed"] * 16 + ["rest"] * 16 + ["computed"] * 4 + ["rest"] * 4
+
+
+def test_a_request_that_does_the_rest_with_others_is_not_overtaken_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request in `after_others` continues soon, even if there are always new requests that do not call it."""
+    monkeypatch.setattr(thread_pool, "_LATE_SECONDS", 0.01)
+    is_queued = threading.Event()
+
+    def first(crew: Crew) -> None:
+        assert is_queued.wait(PATIENCE_SECONDS)
+        crew.after_others()
+
+    def second(crew: Crew) -> None:
+        end = threading.Event()
+        while monotonic() - crew._together_since <= 0.01:
+            assert not end.wait(0.001)
+
+    with Pool(first, second, *[lambda _: None] * 9) as pool:
+        is_queued.set()
+
+    assert pool.done[:2] == [1, 0]
+
+
+def test_the_only_thread_does_not_wait_for_others() -> None:
+    """If no other thread can run the queued requests, a request in `after_others` continues."""
+    is_queued, all_done = threading.Event(), threading.Event()
+    done: list[bytes] = []
+
+    def work(connection: socket.socket, data: bytes) -> None:
+        assert is_queued.wait(PATIENCE_SECONDS)
+        connection.close()
+        crew.after_others()
+        done.append(data)
+        if len(done) == 3:
+            all_done.set()
+
+    crew = Crew(work, ClientLimits(), begin=Scarce(1))
+    crew.start()
+    for number in range(3):
+        crew.take(socket.socket(), b"%d" % number)
+    is_queued.set()
+    assert all_done.wait(PATIENCE_SECONDS)
+    crew.end(PATIENCE_SECONDS)
+    assert done == [b"0", b"1", b"2"]
+
+
+def test_a_request_that_waits_for_aws_does_not_delay_the_rest_of_others() -> None:
+    """A request in `after_others` continues when the last queued request begins to wait."""
+    is_queued, is_over = threading.Event(), threading.Event()
+
+    def first(crew: Crew) -> None:
+        assert is_queued.wait(PATIENCE_SECONDS)
+        crew.after_others()
+        is_over.set()
+
+    def second(crew: Crew) -> None:
+        assert crew.outside(lambda: is_over.wait(PATIENCE_SECONDS))
+
+    with Pool(first, second) as pool:
+        is_queued.set()
+
+    assert pool.done == [0, 1]
+
+
+@pytest.mark.parametrize(("late_seconds", "done_before"), [(60.0, [0, 1, 2]), (0.0, [0])])
+def test_the_server_reads_after_the_requests(
+    monkeypatch: pytest.MonkeyPatch, late_seconds: float, done_before: list[int]
+) -> None:
+    """The server's thread reads when the queued requests are done, or between two of them if that takes too long."""
+    monkeypatch.setattr(thread_pool, "_LATE_SECONDS", late_seconds)
+    monkeypatch.setattr(thread_pool, "_LONGEST_TURN_SECONDS", PATIENCE_SECONDS)
+
+    def first(crew: Crew) -> None:
+        end = threading.Event()
+        while crew._reader_waits_since == inf:
+            assert not end.wait(0.001)
+
+    with Pool(first, lambda _: None, lambda _: None) as pool, pool.crew.reading():
+        assert pool.done == done_before
+        assert pool.crew._holder is pool.crew._reader
+
+
+def test_the_server_reads_without_the_turn_if_a_request_computes_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that keeps the turn does not keep the server from reading."""
+    monkeypatch.setattr(thread_pool, "_LONGEST_TURN_SECONDS", 0.01)
+    gate = threading.Event()
+
+    with Pool(lambda _: gate.wait(PATIENCE_SECONDS)) as pool:
+        with pool.crew.reading():
+            assert pool.done == []
+        gate.set()
 
 
 class LateLock:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
 
-from dsops.audit import lock
+from dsops.audit import lock, shared_writer
 from dsops.audit.reading import find_trail
 from dsops.audit.settings import TrailLimits
 from dsops.audit.shared_writer import SharedWriter
@@ -22,6 +22,11 @@ from tests.children import SECONDS
 
 NOW = 1_795_000_000
 THREADS = 20
+
+
+def fail(_wait: Callable[[], None]) -> None:
+    """Fail, as `outside` of a test in which no thread waits."""
+    raise AssertionError("a thread waits")
 
 
 class Scene:
@@ -36,14 +41,8 @@ class Scene:
         """Write lines with these event names; return the result or the error."""
         bodies = [json.dumps({"eventName": name}).encode() for name in names]
         try:
-            return self.writer.append(
-                str(self.path),
-                bodies,
-                lambda name, _: b'{"eventName":"%s"}' % name.encode(),
-                NOW,
-                TrailLimits(),
-                lambda why: self.lost.extend([why] * len(names)),
-            )
+            entry = self.writer.queue(str(self.path), bodies, lambda why: self.lost.extend([why] * len(names)))
+            return self.writer.write(entry, lambda name, _: b'{"eventName":"%s"}' % name.encode(), NOW, TrailLimits())
         except AuditFailed as error:
             return error
 
@@ -109,6 +108,32 @@ def test_each_thread_learns_that_its_lines_are_lost(scene: Scene, monkeypatch: p
     assert len(scene.lost) == THREADS
     assert isinstance(scene.write("last"), WriteResult)
     assert scene.names() == ["first", "last"]
+
+
+def test_only_a_slow_trail_is_written_outside_the_turn(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write passes to `outside` only if the write before it took long."""
+    calls: list[str] = []
+
+    def outside(wait: Callable[[], None]) -> None:
+        calls.append("waits")
+        wait()
+
+    for slow_seconds in (60.0, -1.0, 60.0, 60.0):
+        monkeypatch.setattr(shared_writer, "_SLOW_SECONDS", slow_seconds)
+        calls.append("writes")
+        entry = scene.writer.queue(str(scene.path), [b"{}"], scene.lost.append)
+        scene.writer.write(entry, lambda _name, _facts: b"{}", NOW, TrailLimits(), outside)
+
+    assert calls == ["writes", "writes", "writes", "waits", "writes"]
+
+
+def test_a_thread_writes_the_lines_of_all(scene: Scene) -> None:
+    """The first thread that writes also writes the lines that are queued; the others get the result without a wait."""
+    entries = [scene.writer.queue(str(scene.path), [b"{}"], scene.lost.append) for _ in range(3)]
+    results = [scene.writer.write(entry, lambda _name, _facts: b"{}", NOW, TrailLimits(), fail) for entry in entries]
+
+    assert [result.head.number for result in results] == [3, 3, 3]
+    assert [result.is_first for result in results] == [True, False, False]
 
 
 def test_trails_do_not_wait_for_each_other(tmp_path: Path) -> None:

@@ -49,7 +49,8 @@ def located(path: str, environ: Mapping[str, str], folder: str, *, has_variables
     process's environment.
     """
     if has_variables:
-        path = re.sub(_VARIABLE, lambda name: environ.get(name[1].strip("{}"), name[0]), path)
+        if "$" in path:
+            path = re.sub(_VARIABLE, lambda name: environ.get(name[1].strip("{}"), name[0]), path)
         path = at_home(path, environ)
     return os.path.join(folder, path)
 

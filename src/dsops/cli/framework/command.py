@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from dsops.runtime import Runtime
 from dsops.startup import TYPE_CHECKING, Literal, NamedTuple
@@ -45,7 +46,12 @@ class Flag(NamedTuple):
     @property
     def variable(self) -> str:
         """The name of the environment variable that sets the flag: `--keep-existing` -> `DSOPS_KEEP_EXISTING`."""
-        return self.own_variable or "DSOPS_" + self.name.removeprefix("--").replace("-", "_").upper()
+        return self.own_variable or _variable_of(self.name)
+
+
+@cache
+def _variable_of(name: str) -> str:
+    return "DSOPS_" + name.removeprefix("--").replace("-", "_").upper()
 
 
 class Operand(NamedTuple):
