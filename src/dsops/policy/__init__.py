@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         ResourcePolicy,
     )
     from dsops.policy.simulation.outcome import AnsweredCase, Outcome, differences, simulate
+    from dsops.policy.simulation.questions import check_exact_action
     from dsops.policy.simulation.uncertain import Unread, variable_keys
     from dsops.policy.sources.case_files import PolicyFiles, read_table
     from dsops.policy.sources.declared import UNKNOWN_SUFFIX, DeclaredPolicies, attached_of
@@ -108,6 +109,7 @@ __all__ = [
     "Verdict",
     "attached_of",
     "attribute_keys",
+    "check_exact_action",
     "check_policy",
     "complete",
     "denial_sentence",
@@ -166,6 +168,7 @@ _HOMES = {
         "ResourcePolicy",
     ),
     "simulation.outcome": ("AnsweredCase", "Outcome", "differences", "simulate"),
+    "simulation.questions": ("check_exact_action",),
     "simulation.uncertain": ("Unread", "variable_keys"),
     "sources.case_files": ("PolicyFiles", "read_table"),
     "sources.declared": ("DeclaredPolicies", "UNKNOWN_SUFFIX", "attached_of"),

@@ -34,6 +34,7 @@ NOT_LISTED = {
     "keys add NAME": "a key that is not there yet",
     "policy check FILE": "a file: a shell completes it",
     "policy replay FILE": "a file: a shell completes it",
+    "access who-can ACTION": "an action of AWS: there are thousands",
     "sandbox totp SERIAL": "a device of a sandbox, which is asked only by who says which",
 }
 """Required operands whose errors list no names, and the reason."""

@@ -1,0 +1,228 @@
+"""The accounts of an organization with their users, roles, resources and policies.
+
+A reader of `facts` makes these values, and nothing changes them later. A fact that could not be read is a `Gap`, and is
+never treated as absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple, TypeVar
+
+from dsops.access.facts.mentions import Mentions, mentions_of
+from dsops.document import parse_json
+from dsops.errors import PolicyInvalid
+from dsops.policy import ParsedPolicy, Place, Policy, PolicyKind, check_policy
+
+IdentityKind = Literal["user", "role"]
+
+
+class PolicyDocument:
+    """A policy as a file contains it. It is parsed at its first use, because most questions need few policies."""
+
+    __slots__ = ("_mentions", "_parsed", "kind", "name", "text")
+
+    def __init__(self, name: str, kind: PolicyKind, text: str) -> None:
+        self.name = name
+        """A managed policy's ARN, or an inline policy's name with its owner's ARN."""
+        self.kind = kind
+        self.text = text
+        """The policy in JSON."""
+        self._parsed: ParsedPolicy | None = None
+        self._mentions: Mentions | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PolicyDocument):
+            return NotImplemented
+        if self is other:
+            return True
+        if self.text and other.text:
+            return (self.kind, self.name, self.text) == (other.kind, other.name, other.text)
+        return self.policy is not None and self.policy == other.policy
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.name))
+
+    def __repr__(self) -> str:
+        return f"PolicyDocument({self.name!r}, {self.kind!r})"
+
+    @classmethod
+    def of(cls, policy: Policy) -> PolicyDocument:
+        """Return the document of a policy that is parsed already."""
+        document = cls(policy.name, policy.kind, "")
+        document._parsed = ParsedPolicy(policy, (), "")
+        return document
+
+    @property
+    def policy(self) -> Policy | None:
+        """The parsed policy; None for a document that AWS would refuse."""
+        return self._checked().policy
+
+    @property
+    def problem(self) -> str:
+        """Why the document can't be used; "" if it can."""
+        checked = self._checked()
+        return f"{self.name} can't be used: {checked.problems[0].message}" if checked.policy is None else ""
+
+    def mentions(self, action: str) -> bool:
+        """Whether a statement of the policy can be about the action, which is passed in lower case."""
+        if self._parsed is not None and self._parsed.policy is not None:
+            return any(statement.actions.matches(action) for statement in self._parsed.policy.statements)
+        if self._mentions is None:
+            self._mentions = mentions_of(self.text)
+        return self._mentions.has(action)
+
+    def _checked(self) -> ParsedPolicy:
+        if self._parsed is None:
+            self._parsed = check_policy(parse_json(self.text, self.name), self.kind, name=self.name)
+        return self._parsed
+
+
+Levels = tuple[tuple[PolicyDocument, ...], ...]
+"""The control policies of an account, from the root of its organization down to the account."""
+
+
+class Gap(NamedTuple):
+    """A fact that could not be read, and the answers that it can change."""
+
+    account: str
+    """The account to which the fact belongs; "" for the organization."""
+    place: Place | Literal["context", "identities", "resources"]
+    """The policies that are missing; `context` for condition keys, `identities` and `resources` for whole lists."""
+    why: str
+    arn: str = ""
+    """The user, role or resource whose fact is missing; "" for all of the account."""
+    keys: tuple[str, ...] = ()
+    """For `context`: the condition keys in lower case. A key that ends in `/` stands for all keys with that prefix."""
+    service: str = ""
+    """For `resources`: the service whose resources are missing, such as `s3`; "" for all services."""
+
+
+class IamIdentity(NamedTuple):
+    """A user or a role with its policies."""
+
+    arn: str
+    kind: IdentityKind
+    account: str
+    unique_id: str = ""
+    tags: Mapping[str, str] = {}
+    policies: tuple[PolicyDocument, ...] = ()
+    """Its inline and managed policies, including those of a user's groups."""
+    boundary: PolicyDocument | None = None
+    trust: PolicyDocument | None = None
+    """A role's trust policy; None for a user."""
+    instance_profiles: tuple[str, ...] = ()
+    """The ARNs of the instance profiles that contain the role."""
+    groups: tuple[str, ...] = ()
+    """The names of a user's groups."""
+
+    @property
+    def name(self) -> str:
+        """The name without the path."""
+        return self.arn.rpartition("/")[2]
+
+
+class Resource(NamedTuple):
+    """A resource with a policy of its own, such as a secret, a key or a bucket. Its content is never collected."""
+
+    arn: str
+    account: str
+    policy: PolicyDocument | None = None
+    tags: Mapping[str, str] = {}
+    role: str = ""
+    """The ARN of the role with which the resource runs code, such as a function's; "" if there is none."""
+
+
+class UserGroup(NamedTuple):
+    """A group of users with its own policies."""
+
+    arn: str
+    account: str
+    policies: tuple[PolicyDocument, ...] = ()
+
+
+class MemberAccount(NamedTuple):
+    """An account and its position in the organization."""
+
+    identifier: str
+    name: str = ""
+    partition: str = "aws"
+    organization_id: str | None = ""
+    """The id of its organization; "" for an account in none, None if it is unknown."""
+    path: str = ""
+    """The path as in `aws:PrincipalOrgPaths`, `o-.../r-.../ou-.../`; "" if there is none or it is unknown."""
+    is_management: bool = False
+    service_control: Levels = ()
+    resource_control: Levels = ()
+
+
+class Assignment(NamedTuple):
+    """A user or group of Identity Center who may use a permission set in an account."""
+
+    kind: Literal["USER", "GROUP"]
+    name: str
+    """The display name of the group, or the name of the user."""
+    permission_set: str
+    account: str
+
+
+class OrganizationFacts(NamedTuple):
+    """All facts from one or several sources."""
+
+    accounts: Mapping[str, MemberAccount]
+    """Maps account ids to accounts."""
+    identities: Mapping[str, IamIdentity]
+    """Maps ARNs to users and roles."""
+    resources: Mapping[str, Resource]
+    """Maps ARNs to resources."""
+    groups: Mapping[str, UserGroup] = {}
+    """Maps ARNs to groups of users. The policies of a group are also in `Identity.policies` of its users."""
+    providers: frozenset[str] = frozenset()
+    """The ARNs of the identity providers (OIDC and SAML)."""
+    assignments: tuple[Assignment, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    sources: tuple[str, ...] = ()
+    """The names of the files and folders from which the facts come."""
+
+
+def merge_worlds(worlds: Iterable[OrganizationFacts]) -> OrganizationFacts:
+    """Return the facts of several sources as one world.
+
+    Raises PolicyInvalid if two sources describe the same account, user, role or resource differently.
+    """
+    accounts: dict[str, MemberAccount] = {}
+    identities: dict[str, IamIdentity] = {}
+    resources: dict[str, Resource] = {}
+    groups: dict[str, UserGroup] = {}
+    providers: set[str] = set()
+    assignments: list[Assignment] = []
+    gaps: list[Gap] = []
+    sources: list[str] = []
+    for world in worlds:
+        source = ", ".join(world.sources)
+        _add(accounts, world.accounts, source)
+        _add(identities, world.identities, source)
+        _add(resources, world.resources, source)
+        _add(groups, world.groups, source)
+        providers |= world.providers
+        assignments += world.assignments
+        gaps += world.gaps
+        sources += world.sources
+    return OrganizationFacts(
+        accounts, identities, resources, groups, frozenset(providers), tuple(assignments), tuple(gaps), tuple(sources)
+    )
+
+
+_Fact = TypeVar("_Fact", MemberAccount, IamIdentity, Resource, UserGroup)
+
+
+def _add(known: dict[str, _Fact], new: Mapping[str, _Fact], source: str) -> None:
+    """Add facts. The same fact from two sources is fine; two versions of it are an error."""
+    for key, fact in new.items():
+        if key in known and known[key] != fact:
+            raise PolicyInvalid(
+                f"{key} is described twice, and differently",
+                why=f"{source} and a file before it disagree on it",
+                hint="give one of the two, or compare them with `dsops access diff`",
+            )
+        known[key] = fact

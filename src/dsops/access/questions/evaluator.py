@@ -1,0 +1,291 @@
+"""Ask the policy engine about a caller, an action and a resource of a world.
+
+Each answer that says yes has a request that the engine allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from dsops.access.facts.world import Gap, Levels, OrganizationFacts, PolicyDocument, Resource
+from dsops.access.questions.caller import AccessCaller, KnownKeys, known_keys
+from dsops.access.questions.witness import Search
+from dsops.arn import is_account_id, parse_arn
+from dsops.policy import (
+    CaseQuestion,
+    Condition,
+    Decision,
+    Place,
+    Policy,
+    PolicySet,
+    Statement,
+    Unread,
+    lower_case,
+    simulate,
+    variable_keys,
+)
+
+Verdict = Literal["yes", "conditional", "no", "unknown"]
+
+
+class OpenCondition(NamedTuple):
+    """A condition that the request has to meet, and a value that meets it."""
+
+    condition: Condition
+    effect: Literal["Allow", "Deny"]
+    """The effect of the condition's statement. In a Deny, the request must not meet all conditions."""
+
+
+class AccessAnswer(NamedTuple):
+    """Whether a caller can do something."""
+
+    verdict: Verdict
+    """`yes`: for every request. `conditional`: for the requests that meet the open conditions.
+
+    `unknown`: a fact that could not be read decides (see `gaps`), or no request was found that meets the conditions,
+    and there may be one.
+    """
+    decision: Decision
+    """The engine's decision; for `yes` and `conditional`, on the request that shows it."""
+    needed: Mapping[str, tuple[str, ...]] = {}
+    """For `conditional`: condition keys and values with which the request is allowed."""
+    open: tuple[OpenCondition, ...] = ()
+    """The open conditions of the statements that decide."""
+    gaps: tuple[Gap, ...] = ()
+    """The facts that could not be read and could change the answer."""
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the caller can do it, for some request."""
+        return self.verdict in ("yes", "conditional")
+
+
+class Topic:
+    """One action on one resource. It remembers which statements of each policy can be about them."""
+
+    def __init__(self, action: str, resource: str) -> None:
+        self.action = action
+        self.resource = resource
+        self._lower_action = lower_case(action)
+        self._parts = tuple(resource.split(":", 5)) if parse_arn(resource) is not None else None
+        self._relevant: dict[int, tuple[PolicyDocument, Policy]] = {}
+
+    def relevant(self, document: PolicyDocument) -> Policy:
+        """Return the policy with only its statements about this topic. A document with a problem has none."""
+        known = self._relevant.get(id(document))
+        if known is None:
+            known = self._relevant[id(document)] = (document, self._filtered(document))
+        return known[1]
+
+    def problem(self, document: PolicyDocument) -> str:
+        """Return why the document can't be used for this topic; "" if it can."""
+        return document.problem if document.mentions(self._lower_action) else ""
+
+    def _filtered(self, document: PolicyDocument) -> Policy:
+        empty = Policy(document.name, document.kind, "2012-10-17", ())
+        if not document.mentions(self._lower_action):
+            return empty
+        policy = document.policy
+        if policy is None:
+            return empty
+        return policy._replace(statements=tuple(filter(self._is_about, policy.statements)))
+
+    def _is_about(self, statement: Statement) -> bool:
+        if not statement.actions.matches(self._lower_action):
+            return False
+        resources = statement.resources
+        if resources is None or any("${" in text for text in resources.written):
+            return True
+        return resources.matches(self.resource, self._parts, dict)
+
+
+class Evaluator:
+    """Answers questions about a world as of one time (timezone-aware)."""
+
+    def __init__(self, world: OrganizationFacts, now: datetime) -> None:
+        self.world = world
+        self.now = now
+        self._gaps: dict[str, list[Gap]] = {}
+        for gap in world.gaps:
+            self._gaps.setdefault(gap.account, []).append(gap)
+
+    def ask(self, caller: AccessCaller, topic: Topic) -> AccessAnswer:
+        """Return whether the caller can do it, with the request that shows it."""
+        account = self.account_of(topic.resource, caller)
+        policies = self._policies(caller, topic, account)
+        known = known_keys(self.world, caller, topic.action, topic.resource, account)
+        question = CaseQuestion(caller.principal, topic.action, topic.resource, account, known.context)
+        answer = self._readable(question, policies, known)
+        missing = [*self._missing(caller, topic, account)]
+        if not missing:
+            return answer
+        outcome = simulate(question, policies, [*_open(policies, known), *(unread for unread, _ in missing)], self.now)
+        gaps = tuple(gap for unread, gap in missing if unread in outcome.unread)
+        if answer.is_possible:
+            return answer._replace(gaps=gaps) if not outcome.at_worst.is_allowed else answer
+        return answer._replace(verdict="unknown", gaps=gaps) if outcome.at_best.is_allowed else answer
+
+    def may_allow(self, caller: AccessCaller, topic: Topic) -> bool:
+        """Whether a statement or a missing fact can allow it. If not, `ask` answers no, and takes longer."""
+        if self.has_allow(caller, topic):
+            return True
+        document = self.resource_policy(topic.resource)
+        if document is not None and self._names(document, caller, topic):
+            return True
+        account = self.account_of(topic.resource, caller)
+        return next(self._missing(caller, topic, account), None) is not None
+
+    def has_allow(self, caller: AccessCaller, topic: Topic) -> bool:
+        """Whether one of the caller's own policies has an Allow statement about the topic."""
+        documents = caller.identity.policies if caller.identity is not None else ()
+        return any(
+            statement.effect == "Allow" for document in documents for statement in topic.relevant(document).statements
+        )
+
+    @staticmethod
+    def _names(document: PolicyDocument, caller: AccessCaller, topic: Topic) -> bool:
+        return any(
+            statement.effect == "Allow"
+            and statement.principals is not None
+            and statement.principals.reach(caller.principal) > 0
+            for statement in topic.relevant(document).statements
+        )
+
+    def account_of(self, resource: str, caller: AccessCaller) -> str:
+        """Return the account that owns a resource: by the facts, by its ARN, or else the caller's."""
+        known = self.resource_of(resource)
+        if known is not None:
+            return known.account
+        arn = parse_arn(resource)
+        return arn.account if arn is not None and is_account_id(arn.account) else caller.principal.account
+
+    def resource_of(self, resource: str) -> Resource | None:
+        """Return the facts about a resource; for an object of S3, those about its bucket. None if unknown."""
+        bucket = resource.partition("/")[0] if ":s3:::" in resource else resource
+        return self.world.resources.get(resource) or self.world.resources.get(bucket)
+
+    def _readable(self, question: CaseQuestion, policies: PolicySet, known: KnownKeys) -> AccessAnswer:
+        """Return the answer of the facts that were read."""
+        outcome = simulate(question, policies, _open(policies, known), self.now)
+        if outcome.at_worst.is_allowed:
+            return AccessAnswer("yes", outcome.decision if outcome.decision.is_allowed else outcome.at_worst)
+        if not outcome.at_best.is_allowed:
+            return AccessAnswer("no", outcome.decision)
+
+        def decide(values: Mapping[str, tuple[str, ...]]) -> Decision:
+            context = {**question.context, **values}
+            return simulate(question._replace(context=context), policies, (), self.now).decision
+
+        statements = [*_statements(policies)]
+        search = Search(statements, known.is_open, outcome.decision.request.context)
+        needed = search.find(lambda values: decide(values).is_allowed)
+        if needed is None:
+            return AccessAnswer("no" if search.is_complete else "unknown", outcome.decision)
+        found = decide(needed)
+        return AccessAnswer("conditional", found, needed, tuple(_opened(found, policies, known)))
+
+    def _policies(self, caller: AccessCaller, topic: Topic, account: str) -> PolicySet:
+        """Return the policies that decide, with only their statements about the topic."""
+        policies: dict[Place, tuple[tuple[Policy, ...], ...]] = {}
+        identity = caller.identity
+        if identity is not None:
+            relevant = (topic.relevant(document) for document in identity.policies)
+            policies["identity"] = (tuple(policy for policy in relevant if policy.statements),)
+            policies["boundary"] = ((topic.relevant(identity.boundary),),) if identity.boundary is not None else ()
+        callers_account = self.world.accounts.get(caller.principal.account)
+        if callers_account is not None:
+            policies["scp"] = _levels(callers_account.service_control, topic)
+        owner = self.world.accounts.get(account)
+        if owner is not None:
+            policies["rcp"] = _levels(owner.resource_control, topic)
+        document = self.resource_policy(topic.resource)
+        if document is not None:
+            policies["trust" if document.kind == "trust" else "resource"] = ((topic.relevant(document),),)
+        elif self.resource_of(topic.resource) is not None:
+            policies["resource"] = ()
+        return policies
+
+    def resource_policy(self, resource: str) -> PolicyDocument | None:
+        """Return the policy of a resource, or the trust policy of a role; None if there is none, or it is unknown."""
+        role = self.world.identities.get(resource)
+        if role is not None:
+            return role.trust
+        known = self.resource_of(resource)
+        return known.policy if known is not None else None
+
+    def _missing(self, caller: AccessCaller, topic: Topic, account: str) -> Iterator[tuple[Unread, Gap]]:
+        """Yield the policies and keys that could not be read, as the engine takes them."""
+        documents: list[tuple[Place, PolicyDocument, str]] = []
+        identity = caller.identity
+        if identity is not None:
+            documents += [("identity", document, identity.account) for document in identity.policies]
+            if identity.boundary is not None:
+                documents.append(("boundary", identity.boundary, identity.account))
+        of_resource = self.resource_policy(topic.resource)
+        if of_resource is not None:
+            documents.append(("trust" if of_resource.kind == "trust" else "resource", of_resource, account))
+        for place, document, owner in documents:
+            problem = topic.problem(document)
+            if problem:
+                yield Unread(place, problem), Gap(owner, place, problem)
+        for gap in self._gaps_of(caller, topic.resource, account):
+            if gap.place == "resources":
+                if self.resource_of(topic.resource) is None:
+                    yield Unread("resource", gap.why), gap
+            elif gap.place != "identities":
+                yield Unread(gap.place, gap.why, gap.keys), gap
+
+    def _gaps_of(self, caller: AccessCaller, resource: str, account: str) -> Iterator[Gap]:
+        """Yield the gaps that concern the caller or the resource."""
+        service = resource.split(":")[2] if resource.count(":") >= 2 else ""
+        for owner in dict.fromkeys(("", caller.principal.account, account)):
+            for gap in self._gaps.get(owner, ()):
+                of_resource = gap.place in ("resources", "resource", "trust", "rcp")
+                if owner and owner != (account if of_resource else caller.principal.account):
+                    continue
+                if gap.arn not in ("", resource if of_resource else caller.name):
+                    continue
+                if gap.service in ("", service):
+                    yield gap
+
+
+def _levels(levels: Levels, topic: Topic) -> tuple[tuple[Policy, ...], ...]:
+    return tuple(
+        tuple(policy for document in level if (policy := topic.relevant(document)).statements) for level in levels
+    )
+
+
+def _statements(policies: PolicySet) -> Iterator[Statement]:
+    for groups in policies.values():
+        for group in groups:
+            for policy in group:
+                yield from policy.statements
+
+
+def _conditions(policies: PolicySet) -> Iterator[tuple[Statement, Condition]]:
+    for statement in _statements(policies):
+        yield from ((statement, condition) for condition in statement.conditions)
+
+
+def _opened(found: Decision, policies: PolicySet, known: KnownKeys) -> Iterator[OpenCondition]:
+    """Yield the open conditions of the Allow statements that allow the found request, and of all Deny statements."""
+    allowing = {id(match.statement) for reason in found.reasons for match in reason.matched}
+    for statement, condition in _conditions(policies):
+        is_deciding = statement.effect == "Deny" or id(statement) in allowing
+        if is_deciding and known.is_open(lower_case(condition.key)):
+            yield OpenCondition(condition, statement.effect)
+
+
+def _open(policies: PolicySet, known: KnownKeys) -> tuple[Unread, ...]:
+    """Return the open condition keys of the policies, as the engine takes them."""
+    keys: dict[str, None] = {}
+    for statement in _statements(policies):
+        for condition in statement.conditions:
+            keys[lower_case(condition.key)] = None
+            keys |= dict.fromkeys(variable_keys(condition.values))
+        if statement.resources is not None:
+            keys |= dict.fromkeys(variable_keys(statement.resources.written))
+    opened = tuple(key for key in keys if known.is_open(key))
+    return (Unread("context", "the request decides", opened),) if opened else ()

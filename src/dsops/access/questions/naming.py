@@ -1,0 +1,76 @@
+"""Names of principals and resources as people read them, and the search for a resource by its name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dsops.access.facts.world import OrganizationFacts
+from dsops.access.questions.caller import ANY_OUTSIDE, AccessCaller
+from dsops.arn import is_account_id, parse_arn
+from dsops.errors import UsageError
+
+_KINDS: Final = {"oidc-provider": "tokens of", "saml-provider": "SAML assertions of"}
+_MOST_LISTED: Final = 5
+
+
+def caller_text(world: OrganizationFacts, caller: AccessCaller) -> str:
+    """Return a caller in words: `role Deploy of 111122223333 (production)`."""
+    if caller.group:
+        return caller.group
+    if caller.outside == ANY_OUTSIDE:
+        return "any AWS account"
+    if is_account_id(caller.outside):
+        return f"account {caller.outside}, which is not among the facts"
+    kind = caller.principal.kind
+    if kind == "service":
+        return f"service {caller.principal.federated}"
+    if kind == "anonymous":
+        return "anyone, without credentials"
+    text = arn_text(world, caller.name)
+    return f"{text}, which is not among the facts" if caller.outside else text
+
+
+def arn_text(world: OrganizationFacts, arn: str) -> str:
+    """Return an ARN of IAM in words; other ARNs and names as they are."""
+    parsed = parse_arn(arn)
+    if parsed is None or parsed.service != "iam":
+        return f"tokens of {arn}" if parsed is None else arn
+    kind, _, name = parsed.resource.partition("/")
+    if kind == "oidc-provider":
+        return f"{_KINDS[kind]} {name} in {account_text(world, parsed.account)}"
+    return f"{_KINDS.get(kind, kind)} {name.rpartition('/')[2]} of {account_text(world, parsed.account)}"
+
+
+def account_text(world: OrganizationFacts, identifier: str) -> str:
+    """Return an account's id, with its name if the name is known."""
+    account = world.accounts.get(identifier)
+    return f"{identifier} ({account.name})" if account is not None and account.name else identifier
+
+
+def find_resource(world: OrganizationFacts, text: str) -> str:
+    """Return the ARN of the resource that the text names: an ARN, `*`, or the name of a known resource or role.
+
+    Raises UsageError if no resource has the name, or if several have it.
+    """
+    if text == "*" or parse_arn(text) is not None:
+        return text
+    found = [arn for arn in (*world.resources, *world.identities) if text in _names(arn)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(
+            f"no resource is called `{text}`",
+            why="none of the facts has this name",
+            hint="write the resource's ARN, or `*` for an action without resources",
+        )
+    listed = ", ".join(sorted(found)[:_MOST_LISTED])
+    raise UsageError(f"{len(found)} resources are called `{text}`", why=listed, hint="write the ARN of one of them")
+
+
+def _names(arn: str) -> tuple[str, ...]:
+    """Return the names of a resource: the last part of its ARN, without the type and a secret's random suffix."""
+    resource = arn.split(":", 5)[5]
+    last = resource.rpartition(":")[2]
+    without_type = resource.partition("/")[2] if "/" in resource and ":secret:" not in arn else last
+    is_secret = ":secret:" in arn and last[-7:-6] == "-"
+    return resource, without_type, last[:-7] if is_secret else last, without_type.rpartition("/")[2]

@@ -1,0 +1,15 @@
+"""`dsops access`: who can reach what in an organization."""
+
+from __future__ import annotations
+
+from dsops.cli.access.who_can import WHO_CAN
+from dsops.cli.framework.command import Group
+
+COMMAND = Group(
+    help=(
+        "Answer questions about permissions in a whole organization: who can reach what, and how.\n"
+        "The answers come from files, so no AWS account is needed. The policy engine decides each of them,\n"
+        "and each yes has a request that the policies allow."
+    ),
+    commands={"who-can": WHO_CAN},
+)

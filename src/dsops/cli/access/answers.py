@@ -1,0 +1,139 @@
+"""The text and the JSON of answers: ways with their steps and conditions, and facts that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from dsops.access.facts.world import Gap, OrganizationFacts
+from dsops.access.questions.evaluator import AccessAnswer
+from dsops.access.questions.naming import account_text, arn_text, caller_text
+from dsops.access.questions.who_can import Stopped, Way, WayStep
+from dsops.cli.framework.output import Json, answer
+from dsops.cli.framework.screen import dimmed, wrapped
+from dsops.policy import SECRET_KEYS, Condition, lower_case
+from dsops.text import clean
+
+_HIDDEN = "***"
+
+
+def print_way(world: OrganizationFacts, way: Way) -> None:
+    """Write a principal, the roles that it assumes, and the conditions of each step."""
+    roles = [arn_text(world, step.resource) for step in way.steps[:-1]]
+    through = f", through {', then '.join(roles)}" if roles else ""
+    print_line(f"{caller_text(world, way.caller)}{through}", 2)
+    for step in way.steps:
+        for text in _condition_texts(step.answer):
+            print_line(text, 6)
+    if way.verdict == "unknown":
+        print_line("not certain: no request was found, or a fact is missing", 6)
+    print_gaps(world, way.gaps, 6)
+
+
+def print_stopped(world: OrganizationFacts, stopped: Iterable[Stopped]) -> None:
+    """Write the principals that have a permission and can't use it, with what stops them."""
+    for entry in stopped:
+        print_line(f"{caller_text(world, entry.caller)}: {_reason(entry.answer)}", 2)
+
+
+def print_gaps(world: OrganizationFacts, gaps: Iterable[Gap], indent: int) -> None:
+    """Write the facts that could not be read."""
+    for gap in dict.fromkeys(gaps):
+        owner = (gap.arn and arn_text(world, gap.arn)) or (gap.account and account_text(world, gap.account))
+        print_line(f"not known: {f'{owner}: ' if owner else ''}{gap.why}", indent)
+
+
+def print_line(text: str, indent: int) -> None:
+    """Write a line that is wrapped and indented, with control characters removed."""
+    line = wrapped(" " * indent + clean(text), 1, indent=indent + 2)
+    answer(dimmed(line, 1) if indent > 2 else line)
+
+
+def way_value(way: Way) -> Json:
+    """Return a way for JSON."""
+    return {
+        "principal": way.caller.name,
+        "account": way.caller.principal.account or None,
+        "verdict": way.verdict,
+        "steps": [_step_value(step) for step in way.steps],
+        "not_known": gaps_value(way.gaps),
+    }
+
+
+def stopped_value(stopped: Iterable[Stopped]) -> Json:
+    """Return for JSON the principals that have a permission and can't use it."""
+    return [
+        {
+            "principal": entry.caller.name,
+            "effect": entry.answer.decision.effect,
+            "policy_type": entry.answer.decision.decided_by,
+            "policy": entry.answer.decision.policy.name if entry.answer.decision.policy is not None else None,
+            "sid": entry.answer.decision.statement.sid if entry.answer.decision.statement is not None else None,
+        }
+        for entry in stopped
+    ]
+
+
+def gaps_value(gaps: Iterable[Gap]) -> Json:
+    """Return missing facts for JSON."""
+    return [
+        {"account": gap.account or None, "arn": gap.arn or None, "what": gap.place, "why": gap.why}
+        for gap in dict.fromkeys(gaps)
+    ]
+
+
+def _step_value(step: WayStep) -> Json:
+    conditions: list[Json] = [
+        {
+            "effect": opened.effect,
+            "operator": opened.condition.operator,
+            "key": opened.condition.key,
+            "values": list(opened.condition.shown_values),
+        }
+        for opened in step.answer.open
+    ]
+    return {
+        "principal": step.caller.name,
+        "action": step.action,
+        "resource": step.resource,
+        "verdict": step.answer.verdict,
+        "context": {key: _shown(key, values) for key, values in step.answer.needed.items()},
+        "conditions": conditions,
+    }
+
+
+def _shown(key: str, values: Iterable[str]) -> list[str]:
+    """Return the values of a condition key; `***` for the values of a secret key."""
+    return [_HIDDEN if lower_case(key) in SECRET_KEYS else value for value in values]
+
+
+def _condition_texts(of_step: AccessAnswer) -> Iterator[str]:
+    """Yield what a request needs, by the conditions of the policies; other values as an example."""
+    told: dict[str, None] = {}
+    by_key: dict[str, Condition] = {}
+    for opened in of_step.open:
+        key = lower_case(opened.condition.key)
+        if key in of_step.needed and opened.effect == "Allow":
+            by_key[key] = opened.condition
+            told[_condition_text(opened.condition)] = None
+    yield from told
+    yield from _examples({key: values for key, values in of_step.needed.items() if key not in by_key})
+
+
+def _condition_text(condition: Condition) -> str:
+    values = condition.shown_values
+    shown = values[0] if len(values) == 1 else f"one of {', '.join(values)}"
+    return f"if {condition.key} {condition.operator} {shown}"
+
+
+def _examples(needed: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    for key, values in needed.items():
+        yield f"for example with {key} = {', '.join(_shown(key, values))}"
+
+
+def _reason(of_stopped: AccessAnswer) -> str:
+    """Return which policy stops a principal."""
+    decision = of_stopped.decision
+    if decision.statement is None or decision.policy is None:
+        return f"no {decision.decided_by} allows it"
+    sid = f", statement {decision.statement.sid}" if decision.statement.sid else ""
+    return f"{decision.policy.name}{sid} denies it ({decision.decided_by})"
