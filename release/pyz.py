@@ -109,9 +109,13 @@ def _is_unused_service(name: str) -> bool:
 
 def build(folder: Path, version: str, target: Path, epoch: str) -> None:
     """Make dsops.pyz of the wheels in the folder."""
+    broken = [wheel.name for wheel in sorted(folder.glob("*.whl")) if not zipfile.is_zipfile(wheel)]
+    if broken:
+        raise ReleaseError(f"these wheels are not zip files, and pex could not read them: {', '.join(broken)}")
     made = folder / "made.pex"
+    # pex failed once with "File is not a zip file" on a busy machine. Its parallel jobs were all that shared files.
     words = ["pex", f"dsops[policy]=={version}", "--exclude", "pycurl", "--no-pypi", "--find-links", str(folder)]
-    words += ["--interpreter-constraint", ">=3.11", "--no-compile", "--no-build", "--no-emit-warnings"]
+    words += ["--jobs", "1", "--interpreter-constraint", ">=3.11", "--no-compile", "--no-build", "--no-emit-warnings"]
     words += ["--venv", "--sh-boot", "--pex-root", str(folder / "root"), "--output-file", str(made)]
     run(*words, folder=folder, epoch=epoch)
     venv = re.search(rb'INSTALLED_PEX="\$\{PEX_ROOT\}/(venvs/[\w/]+)"', made.read_bytes())

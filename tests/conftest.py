@@ -93,8 +93,8 @@ sys.addaudithook(_refuse_outside)
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than cores, because many tests wait for a process or a time."""
-    return (os.cpu_count() or 1) + 1
+    """Two workers more than cores, because many tests wait for a process or a time."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.hookimpl(optionalhook=True)

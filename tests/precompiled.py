@@ -1,7 +1,8 @@
 """Compiles the test files once, before pytest-xdist starts its workers.
 
 pytest rewrites the assertions of each test file, and of dsops itself, and caches the result beside the file. In a fresh
-clone, each worker would do this work again, because all workers import the same files at the same time.
+clone, each worker would do this work again, because all workers import the same files at the same time. hypothesis does
+the same: it parses each file of dsops for constants to try, and caches them in `.hypothesis`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import sys
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from _pytest.assertion import rewrite
+from hypothesis.internal.constants_ast import constants_from_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,11 +22,12 @@ if TYPE_CHECKING:
     import pytest
 
 ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "dsops"
 
 
 def sources(arguments: Sequence[str]) -> list[Path]:
     """The files that pytest rewrites for these arguments (files, folders or node ids), and those of dsops."""
-    return sorted({*_test_files(arguments), *(ROOT / "src" / "dsops").rglob("*.py")})
+    return sorted({*_test_files(arguments), *SOURCE.rglob("*.py")})
 
 
 def _test_files(arguments: Sequence[str]) -> Iterator[Path]:
@@ -49,18 +53,27 @@ def precompile(config: pytest.Config, processes: int) -> None:
 
 def _compile_all(config: pytest.Config, files: Sequence[Path]) -> None:
     for file in files:
-        compile_file(config, file)
+        if compile_file(config, file) and SOURCE in file.parents:
+            keep_constants(file)
 
 
-def compile_file(config: pytest.Config, file: Path) -> None:
-    """Compile a file with rewritten assertions, unless the cache is up to date. A file with an error is left out."""
+def keep_constants(file: Path) -> None:
+    """Let hypothesis find the constants of a file, and cache them."""
+    module = ModuleType(file.stem)
+    module.__file__ = str(file)
+    constants_from_module(module)
+
+
+def compile_file(config: pytest.Config, file: Path) -> bool:
+    """Compile a file with rewritten assertions, and return True, unless the cache is up to date or the file invalid."""
     state = config.stash[rewrite.assertstate_key]
     folder = rewrite.get_cache_dir(file)
     compiled = folder / (file.stem + rewrite.PYC_TAIL)
     if not rewrite.try_makedirs(folder) or rewrite._read_pyc(file, compiled) is not None:
-        return
+        return False
     try:
         source_hash, code = rewrite._rewrite_test(file, config)
     except (OSError, SyntaxError, ValueError):
-        return  # the import of the file reports the error
+        return False  # the import of the file reports the error
     rewrite._write_pyc(state, code, source_hash, compiled)
+    return True

@@ -238,18 +238,26 @@ CHANGES = (
 )
 
 
+LAST_NAMES = {name.rpartition(".")[2] for name in CHANGES}
+
+
+def last_name(function: ast.expr) -> str:
+    """The name after the last dot of what is called; "" if it is not a name. `ast.unparse` takes much longer."""
+    return str(getattr(function, "attr", getattr(function, "id", "")))
+
+
 def what_it_changes(path: Path) -> list[str]:
     """Process-wide changes in a file: calls that make them, and assignments to standard modules."""
     collected = []
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in CHANGES:
+        if isinstance(node, ast.Call) and last_name(node.func) in LAST_NAMES and ast.unparse(node.func) in CHANGES:
             collected.append(ast.unparse(node.func))
         targets: list[ast.expr] = []
         if isinstance(node, ast.Assign | ast.Delete):
             targets = node.targets
         elif isinstance(node, ast.AugAssign | ast.AnnAssign):
             targets = [node.target]
-        for text in map(ast.unparse, targets):
+        for text in (ast.unparse(target) for target in targets if isinstance(target, ast.Attribute | ast.Subscript)):
             module, dot, _ = text.partition(".")
             collected += [text] if dot and module in sys.stdlib_module_names else []
     return collected

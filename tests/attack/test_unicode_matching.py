@@ -19,11 +19,22 @@ from dsops.request.wire.models import service_model
 from tests.unit.policy.policies import allow, ask, identity
 
 ROOT = Path(__file__).parent.parent.parent
+BLOCKS = ["".join(map(chr, range(start, start + 128))) for start in range(128, sys.maxunicode + 1, 128)]
+"""All non-ASCII characters."""
+
+
+def mapped(text: str) -> tuple[str, str, str]:
+    """What Python's case mappings make of a text."""
+    return text.lower(), text.upper().lower(), text.casefold()
+
+
 LOOKALIKES = sorted(
     {
-        (chr(code), letter)
-        for code in range(128, sys.maxunicode + 1)
-        for made in (chr(code).lower(), chr(code).upper().lower(), chr(code).casefold())
+        (character, letter)
+        for block in BLOCKS
+        if {block} != set(mapped(block))
+        for character in block
+        for made in mapped(character)
         for letter in made
         if letter.isascii() and letter.isalpha()
     }
@@ -39,7 +50,7 @@ PATTERNS = sorted(
     }
 )
 """Every pattern in the models of STS and IAM."""
-DIGITS = [chr(code) for code in range(128, sys.maxunicode + 1) if chr(code).isdigit()]
+DIGITS = [character for block in BLOCKS for character in block if character.isdigit()]
 
 
 def test_python_has_such_characters() -> None:

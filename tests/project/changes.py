@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.project.source import ROOT, modules, tree_of
+from tests.project.source import ROOT, modules, nodes_of
 
 PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 
@@ -32,10 +32,10 @@ def changes() -> list[Change]:
     ]
 
 
-def words(tree: ast.Module) -> Iterator[str]:
-    """The text of every string in the code; docstrings are left out."""
-    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
+def words(file: Path) -> Iterator[str]:
+    """The text of every string in the code of a file; docstrings are left out."""
+    docstrings = {id(node.value) for node in nodes_of(file) if isinstance(node, ast.Expr)}
+    for node in nodes_of(file):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
             yield node.value
 
@@ -43,15 +43,14 @@ def words(tree: ast.Module) -> Iterator[str]:
 @cache
 def strings_of(file: Path) -> str:
     """All strings in the code of a file, one a line."""
-    return "\n".join(words(tree_of(file)))
+    return "\n".join(words(file))
 
 
 @cache
 def names_of(file: Path) -> frozenset[str]:
     """The names that the code of a file imports, assigns and reads."""
-    nodes = list(ast.walk(tree_of(file)))
-    imported = {node.name for node in nodes if isinstance(node, ast.alias)}
-    return frozenset(imported | {node.id for node in nodes if isinstance(node, ast.Name)})
+    imported = {node.name for node in nodes_of(file) if isinstance(node, ast.alias)}
+    return frozenset(imported | {node.id for node in nodes_of(file) if isinstance(node, ast.Name)})
 
 
 def files_with(example: str) -> set[str]:

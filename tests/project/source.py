@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -31,10 +31,15 @@ def tree_of(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
-def imported_by(tree: ast.Module, known: Iterable[str]) -> Iterator[str]:
+@cache
+def nodes_of(file: Path) -> tuple[ast.AST, ...]:
+    """All nodes of the parsed file, in the order of `ast.walk`, which takes much longer than a loop over a tuple."""
+    return tuple(ast.walk(tree_of(file)))
+
+
+def imported_by(nodes: Iterable[ast.AST], known: Container[str]) -> Iterator[str]:
     """The modules among `known` that a file imports: late imports and those for type checkers count as well."""
-    known = set(known)
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in known)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -47,7 +52,7 @@ def imported_by(tree: ast.Module, known: Iterable[str]) -> Iterator[str]:
 def imports() -> Graph:
     """Module -> the modules of dsops that it imports."""
     known = modules()
-    return {name: frozenset(imported_by(tree_of(file), known)) - {name} for name, file in known.items()}
+    return {name: frozenset(imported_by(nodes_of(file), known)) - {name} for name, file in known.items()}
 
 
 def room_of(module: str) -> str:

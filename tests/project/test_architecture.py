@@ -9,7 +9,7 @@ import pytest
 
 from tests.project.changes import PAGE, Change, changes, files_with, words
 from tests.project.picture import picture
-from tests.project.source import ROOT, imports, modules, tree_of
+from tests.project.source import ROOT, imports, modules
 
 UPDATE = os.environ.get("DSOPS_UPDATE_GOLDEN") == "1"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -25,7 +25,7 @@ def reached_from(module: str) -> set[str]:
     """What a module imports, what the doors (`__init__.py`) of those rooms import, and what its tables name."""
     direct = imports()[module]
     doors = [name for name in direct if modules()[name].name == "__init__.py"]
-    named = set(words(tree_of(modules()[module])))
+    named = set(words(modules()[module]))
     behind = {other for door in doors for other in imports()[door]}
     # `f"dsops.stores.{name}"` names every module of the room.
     beginnings = tuple(text for text in named if text.startswith("dsops.") and text.endswith("."))

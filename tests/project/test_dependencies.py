@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.project.source import nodes_of
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -37,7 +39,7 @@ def imported(files: Iterable[Path]) -> set[str]:
     """Third-party packages that the files import."""
     names = set()
     for file in files:
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in nodes_of(file) if file in SOURCES else ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 names |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:

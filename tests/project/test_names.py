@@ -6,7 +6,7 @@ import ast
 from collections import Counter
 
 from dsops.schema import BUILTIN_TYPES
-from tests.project.source import modules, tree_of
+from tests.project.source import modules, nodes_of
 
 
 def test_no_public_class_name_is_used_twice() -> None:
@@ -14,7 +14,7 @@ def test_no_public_class_name_is_used_twice() -> None:
     names = Counter(
         name
         for file in modules().values()
-        for name in {node.name for node in ast.walk(tree_of(file)) if isinstance(node, ast.ClassDef)}
+        for name in {node.name for node in nodes_of(file) if isinstance(node, ast.ClassDef)}
         if not name.startswith("_")
     )
     assert [name for name, count in names.items() if count > 1] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from _pytest.assertion import rewrite
 
 from tests.groups import LONG_FILES
 from tests.precompiled import ROOT, compile_file, precompile, sources
-from tests.schedule import group_of
+from tests.schedule import READERS, FileScheduling, group_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,11 +26,11 @@ def test_pytest_finds_what_was_compiled(tmp_path: Path, pytestconfig: pytest.Con
     """A compiled file is what pytest imports, until the file changes; it is not written twice."""
     file = tmp_path / "test_a.py"
     file.write_text("def test_a(): assert 1\n", encoding="utf-8")
-    compile_file(pytestconfig, file)
+    assert compile_file(pytestconfig, file)
     written = compiled(file).stat()
 
     assert rewrite._read_pyc(file, compiled(file)) is not None
-    compile_file(pytestconfig, file)
+    assert not compile_file(pytestconfig, file)
     assert compiled(file).stat() == written
     file.write_text("def test_a(): assert 2\n", encoding="utf-8")
     assert rewrite._read_pyc(file, compiled(file)) is None
@@ -79,7 +80,52 @@ def test_the_long_files_exist() -> None:
 
 
 def test_a_worker_gets_whole_files() -> None:
-    """The tests of a file run on the same worker, and so do all tests of tests/project."""
+    """The tests of a file run on the same worker, and so do all that read the source."""
     ids = ["tests/unit/test_a.py::test_1[x::y]", "tests/unit/test_b.py::test_1", "tests/project/test_a.py::test_1"]
 
     assert [group_of(node_id) for node_id in ids] == ["tests/unit/test_a.py", "tests/unit/test_b.py", "tests/project/"]
+    assert {group_of(file) for file in READERS} == {"tests/project/"}
+    assert all((ROOT / file).is_file() for file in READERS)
+
+
+class Worker:
+    """A worker of xdist that notes which tests it is told to run."""
+
+    shutting_down = False
+    gateway = SimpleNamespace(id="gw")
+
+    def __init__(self) -> None:
+        self.tests: list[int] = []
+
+    def send_runtest_some(self, indices: list[int]) -> None:
+        """Note the tests."""
+        self.tests += indices
+
+    def shutdown(self) -> None:
+        """End after these tests."""
+        self.shutting_down = True
+
+
+def test_a_group_is_forgotten_after_its_last_test(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All tests are given to the workers, the tests of a file to the same one, until none is left."""
+    ids = [f"tests/unit/test_{file}.py::test_{number}" for file in "abcdefg" for number in range(5)]
+    monkeypatch.setattr(pytestconfig.option, "tx", ["2*popen"], raising=False)
+    monkeypatch.setattr(pytestconfig.option, "loadscopereorder", False, raising=False)
+    scheduling, workers = FileScheduling(pytestconfig), [Worker(), Worker()]
+    for worker in workers:
+        scheduling.add_node(worker)
+    for worker in workers:
+        scheduling.add_node_collection(worker, ids)
+    scheduling.schedule()
+
+    ran: list[list[int]] = [[], []]
+    while any(worker.tests for worker in workers):
+        for worker, done in zip(workers, ran, strict=True):
+            if worker.tests:
+                done.append(worker.tests.pop(0))
+                scheduling.mark_test_complete(worker, done[-1])
+
+    assert sorted(ran[0] + ran[1]) == list(range(len(ids)))
+    assert {group_of(ids[test]) for test in ran[0]}.isdisjoint(group_of(ids[test]) for test in ran[1])
+    assert (scheduling.has_pending, scheduling.tests_finished) == (False, True)
+    assert [{}, {}] == list(scheduling.assigned_work.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from tests.project.source import ROOT, SOURCE, modules, tree_of
+from tests.project.source import ROOT, SOURCE, modules, nodes_of
 
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
@@ -26,7 +26,7 @@ def test_a_function_is_at_most_60_lines() -> None:
     long = [
         f"{name}.{node.name}: {length}"
         for name, file in modules().items()
-        for node in ast.walk(tree_of(file))
+        for node in nodes_of(file)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for length in [(node.end_lineno or node.lineno) - node.lineno + 1]
         if length > LONGEST_FUNCTION

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dsops.schema import BUILTIN_TYPES
 from dsops.stores import find_store
+from tests.project.source import nodes_of
 
 SOURCE = Path(__file__).parents[2] / "src" / "dsops"
 
@@ -48,7 +49,7 @@ def named_types() -> Counter[tuple[str, str]]:
         path = file.relative_to(SOURCE).as_posix()
         if path.startswith(("schema/", "stores/")):
             continue
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in nodes_of(file):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in BUILTIN_TYPES:
                 named[path, node.value] += 1
     return named
@@ -103,7 +104,7 @@ def reached(module: str) -> set[str]:
         file = SOURCE / f"{left.pop().removeprefix('dsops.').replace('.', '/')}.py"
         if not file.is_file():
             continue
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in nodes_of(file):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("dsops.stores"):
                 names = {node.module, *[f"{node.module}.{alias.name}" for alias in node.names]}
                 left += names - found

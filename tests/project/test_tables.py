@@ -10,7 +10,7 @@ from dsops.audit.page.sections import SECTIONS
 from dsops.audit.page.unusual import _KINDS
 from dsops.cli.audit.report_text import _METRICS, _REST, _UNUSUAL
 from dsops.doctor.examination import CODES
-from tests.project.source import modules, tree_of
+from tests.project.source import modules, nodes_of, tree_of
 
 CHART_ONLY = {TIMELINE.name}
 """Questions of a report that the text leaves out: it has no charts."""
@@ -42,7 +42,7 @@ def doctor_functions() -> dict[str, list[Function]]:
     functions: dict[str, list[Function]] = {}
     for name, file in modules().items():
         if name.startswith("dsops.doctor."):
-            for node in ast.walk(tree_of(file)):
+            for node in nodes_of(file):
                 if isinstance(node, Function):
                     functions.setdefault(node.name, []).append(node)
     return functions

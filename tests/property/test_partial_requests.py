@@ -132,17 +132,19 @@ def test_what_is_allowed_is_allowed_for_every_value(policies: list[Policy], reso
     layer = LimitingPolicies(policies)
     request = Request(CALLER, "s3:GetObject", resource, CALLER.account, KNOWN)
     decision = layer.decide(PartialRequest(request, (resource,), lambda key: key == ABSENT.lower()))
+    if decision.effect == "ExplicitDeny":
+        return  # for some values, the engine may allow the request
+    applicable = Policies((FULL,), session=(tuple(policies),))
     outcomes = set()
     for values in product(VALUES, repeat=len(UNKNOWN)):
         found = {key: value for key, value in zip(UNKNOWN, values, strict=True) if value is not None}
         for text in fill(resource):
             filled = request._replace(resource=text, context={**KNOWN, **found})
-            outcomes.add(evaluate(filled, Policies((FULL,), session=(tuple(policies),))).effect)
+            outcomes.add(evaluate(filled, applicable).effect)
 
+    assert "ExplicitDeny" not in outcomes
     if decision.effect == "Allow":
         assert {"Allow"} == outcomes
-    if "ExplicitDeny" in outcomes:
-        assert "ExplicitDeny" == decision.effect
 
 
 @settings(max_examples=examples(300), deadline=None)

@@ -62,10 +62,12 @@ def test_an_answer_is_right_whatever_is_hidden() -> None:
         allowed = {"allow": {"allow"}, "deny": {"explicit-deny", "implicit-deny"}}
         assert result_text == "unknown" or true in allowed.get(result_text, {result_text})
 
-    holds()
-    assert min(seen["allow"], seen["explicit-deny"], seen["implicit-deny"], seen["unknown"]) >= examples(400) // 40, (
-        seen
-    )
+    verdicts = ("allow", "explicit-deny", "implicit-deny", "unknown")
+    for _ in range(4):  # in one run of few examples, a verdict can be rare by chance
+        holds()
+        if min(seen[name] for name in verdicts) >= examples(400) // 40:
+            return
+    raise AssertionError(f"too few of a verdict in four runs: {seen}")
 
 
 @many

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from dsops.errors import DsopsError
+from tests.project.source import nodes_of
 from tests.unit.test_errors import FORMS, family
 
 SOURCE = Path(__file__).parents[2] / "src" / "dsops"
@@ -44,7 +45,7 @@ def without_hint() -> dict[str, list[str]]:
     names = {kind.__name__ for kind in family(DsopsError) if kind not in FORMS}
     collected: dict[str, list[str]] = {}
     for file in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in nodes_of(file):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
                 given = {keyword.arg for keyword in node.keywords}
                 if not given & {"hint", "problems", None}:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import dsops
+from tests.project.source import nodes_of
 
 SOURCE = Path(dsops.__file__).parent
 
@@ -116,7 +117,6 @@ def _own_docstring(name: str, each: object) -> bool:
 
 
 def _inner_imports(path: Path) -> list[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    modules = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
-    modules += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    modules = [node.module for node in nodes_of(path) if isinstance(node, ast.ImportFrom) and node.module]
+    modules += [alias.name for node in nodes_of(path) if isinstance(node, ast.Import) for alias in node.names]
     return [module for module in modules if module.startswith("dsops.policy.")]

@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+from tests.project.source import nodes_of
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "environment-variables.md"
 FLAGS = ROOT / "docs" / "reference" / "cli.md"
@@ -33,8 +35,7 @@ NOT_READ = {
 
 def written(file: Path) -> set[str]:
     """Return the variable names that are strings in the file."""
-    nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-    texts = (node.value for node in nodes if isinstance(node, ast.Constant))
+    texts = (node.value for node in nodes_of(file) if isinstance(node, ast.Constant))
     return {text for text in texts if isinstance(text, str) and NAME.fullmatch(text)}
 
 

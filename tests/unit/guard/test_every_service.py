@@ -9,7 +9,6 @@ from random import Random
 from typing import Any
 
 import pytest
-from botocore.loaders import Loader
 
 from dsops.errors import SandboxRefusal
 from dsops.guard import every_service
@@ -21,6 +20,7 @@ from dsops.guard.exchange import Forward
 from dsops.guard.reading import check_unambiguous
 from dsops.request.wire.models import TOOLBOX, operation_model, operation_names, protocols
 from dsops.request.wire.service_table import SERVED
+from tests.botocore_metadata import metadata_of, services
 from tests.groups import marks_of_rest
 from tests.guards import SESSION_ARN, Guarded, allow, direct, layer_of, proxied, reference, refusal_of
 from tests.sandboxes import sign
@@ -35,9 +35,8 @@ NOT_SIGNED = {"sso", "sso-oidc"}
 @cache
 def every_metadata() -> dict[str, Any]:
     """botocore's metadata of each service that the sandbox does not serve."""
-    loader = Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])
-    names = set(loader.list_available_services("service-2")) - set(SERVED) - NOT_SIGNED - {TOOLBOX, "docdb", "neptune"}
-    return {name: loader.load_service_model(name, "service-2")["metadata"] for name in sorted(names)}
+    names = set(services()) - set(SERVED) - NOT_SIGNED - {TOOLBOX, "docdb", "neptune"}
+    return {name: metadata_of(name) for name in sorted(names)}
 
 
 def found() -> dict[str, OtherService]:

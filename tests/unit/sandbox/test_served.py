@@ -13,11 +13,11 @@ from textwrap import fill
 from typing import Any
 
 import moto
-from botocore.loaders import Loader
 from moto.backends import ALT_SERVICE_NAMES
 
 from dsops.request.wire import service_table
 from dsops.request.wire.service_table import ALSO_SIGNED_AS, SERVED, Served
+from tests.botocore_metadata import metadata_of, services
 
 PAGE = Path(service_table.__file__)
 TABLE = PAGE.with_name("services.tsv")
@@ -43,12 +43,7 @@ def found() -> dict[str, Served]:
 @cache
 def every_metadata() -> dict[str, Any]:
     """Return botocore's metadata of each service whose requests differ from other services' requests."""
-    loader = Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])
-    return {
-        service: loader.load_service_model(service, "service-2")["metadata"]
-        for service in loader.list_available_services("service-2")
-        if service not in SAME_AS_ANOTHER
-    }
+    return {service: metadata_of(service) for service in services() if service not in SAME_AS_ANOTHER}
 
 
 def module_of(service: str) -> str | None:
