@@ -44,11 +44,11 @@ class GuardServer:
 
     @property
     def address(self) -> tuple[str, int]:
-        """The host and port on which the server listens. Raises RuntimeError before `start`."""
+        """The host and port of the server, ("", 0) for a Unix socket. Raises RuntimeError before `start`."""
         if self._socket is None:
             raise RuntimeError("the server has not been started")
         name = self._socket.getsockname()
-        return str(name[0]), int(name[1])
+        return ("", 0) if isinstance(name, str) else (str(name[0]), int(name[1]))
 
     def start(self) -> None:
         """Listen, and start the thread. Connections are accepted from now on. Raises OSError for a used address."""

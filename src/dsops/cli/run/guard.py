@@ -19,7 +19,7 @@ from dsops.cli.framework.command import (
     Group,
 )
 from dsops.cli.framework.output import say
-from dsops.cli.run.guard_flags import CERTIFICATES, GUARD, GUARD_FLAGS, ISOLATE, VARIABLES
+from dsops.cli.run.guard_flags import CERTIFICATES, GUARD, GUARD_FLAGS, ISOLATE, UNIX, VARIABLES
 from dsops.cli.run.program import load_target
 from dsops.environment import REGION, ChildIdentity
 from dsops.errors import FileNotWritten, UsageError
@@ -46,7 +46,11 @@ def _serve(arguments: Arguments, runtime: Runtime) -> int:
     session = exec_session.fetch_with_session(plan, target.store, arguments, runtime)
     variables = session.identity.variables
     _write(os.path.join(folder, VARIABLES), session.identity)
-    say(f"dsops: the guard serves at {variables['AWS_ENDPOINT_URL'].reveal()} until Ctrl-C")
+    url, socket = variables["AWS_ENDPOINT_URL"].reveal(), arguments.text("--listen")
+    if socket.startswith(UNIX):
+        say(f"dsops: the guard serves at {socket} until Ctrl-C; a client reaches it at {url} once that is forwarded")
+    else:
+        say(f"dsops: the guard serves at {url} until Ctrl-C")
     say(f"dsops: a client needs the variables in {os.path.join(folder, VARIABLES)}, and {CERTIFICATES} beside it")
     _wait(session.attendants)
     return 0
@@ -108,7 +112,11 @@ SERVE = Command(
         REASON,
         Flag(CREDENTIALS, "sign the requests with the session of this store", value="STORE"),
         *[flag for flag in GUARD_FLAGS if flag.name != ISOLATE],
-        Flag("--listen", "listen on this address of the machine (default 127.0.0.1)", value="ADDRESS"),
+        Flag(
+            "--listen",
+            "listen on this address of the machine (default 127.0.0.1), or on a Unix socket: unix:PATH",
+            value="ADDRESS",
+        ),
         Flag("--out", "the folder for guard.env and guard.pem", value="FOLDER", default="."),
         Flag("--min-ttl", "minimum remaining lifetime of the session at the start", "seconds", value="SECONDS"),
     ),

@@ -8,6 +8,8 @@ from dsops.errors import UsageError
 GUARD, RECORD, ASK, ISOLATE = "--guard", "--record", "--ask", "--isolate"
 VARIABLES, CERTIFICATES = "guard.env", "guard.pem"
 """The files for the clients of `dsops guard serve`."""
+UNIX = "unix:"
+"""The beginning of `--listen` for the path of a Unix socket."""
 _ONLY_GUARDED = ("--network", "--regions", "--budget", "--until", ASK, ISOLATE)
 GUARD_FLAGS = (
     Flag(

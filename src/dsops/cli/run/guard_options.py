@@ -10,7 +10,7 @@ from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import note
 from dsops.cli.run.guard_ask import ask_user
 from dsops.cli.run.guard_files import GuardPolicyFiles
-from dsops.cli.run.guard_flags import ASK, CERTIFICATES, GUARD, RECORD
+from dsops.cli.run.guard_flags import ASK, CERTIFICATES, GUARD, RECORD, UNIX
 from dsops.cli.run.listen_address import parse_listen
 from dsops.credentials import Credentials
 from dsops.errors import CredentialsInvalid, ExtraMissing, UsageError
@@ -61,7 +61,7 @@ def options_of(
         reference,
         _network(arguments.text("--network")),
         _limits(arguments, runtime),
-        listen=_address(arguments),
+        listen=_address(arguments, runtime),
         certificates=_certificates(arguments, runtime),
         recorder=RunRecorder(os.path.join(runtime.folder, arguments.text(RECORD))) if arguments.text(RECORD) else None,
         show=note,
@@ -94,10 +94,13 @@ def _certificates(arguments: Arguments, runtime: Runtime) -> str:
     return os.path.join(runtime.folder, arguments.text("--out"), CERTIFICATES)
 
 
-def _address(arguments: Arguments) -> tuple[str, int]:
-    if not arguments.text("--listen"):
+def _address(arguments: Arguments, runtime: Runtime) -> tuple[str, int] | str:
+    text = arguments.text("--listen")
+    if not text:
         return "127.0.0.1", 0
-    address, port = parse_listen(arguments.text("--listen"))
+    if text.startswith(UNIX):
+        return os.path.abspath(os.path.join(runtime.folder, text.removeprefix(UNIX)))
+    address, port = parse_listen(text)
     return str(address), port
 
 

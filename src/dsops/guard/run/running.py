@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from dsops.credentials import Credentials
@@ -23,6 +25,7 @@ from dsops.guard.run.child_variables import ENDPOINT, guarded_variables
 from dsops.guard.run.limits import RunLimits
 from dsops.guard.run.trail import act_of, denial_text
 from dsops.guard.run.trust_file import write_trust_file
+from dsops.guard.run.unix_socket import PORT, open_socket
 from dsops.guard.server import GuardServer
 from dsops.guard.targets import EndpointOverride
 from dsops.policy import ANY_CHARACTER, ANY_TEXT, LimitingPolicies
@@ -46,8 +49,8 @@ class GuardOptions(NamedTuple):
     network: Network
     """Which other hosts the command may reach: `aws` for none, `all`, or patterns of host names."""
     limits: RunLimits
-    listen: tuple[str, int] | socket.socket = ("127.0.0.1", 0)
-    """An address and port to serve on (0 for a free port), or a listening socket, such as an isolated command's."""
+    listen: tuple[str, int] | socket.socket | str = ("127.0.0.1", 0)
+    """Where to serve: an address and port (0 for a free port), a listening socket, or the path of a Unix socket."""
     certificates: str = ""
     """Where to write the certificates that the command trusts; "" for a temporary file."""
     recorder: RunRecorder | None = None
@@ -86,20 +89,31 @@ class RunningGuard:
         self._trust_file, self._delete_trust_file = write_trust_file(
             authority.certificate, runtime.environ, runtime.folder, options.certificates
         )
-        self._server = GuardServer(
-            gate, authority, UpstreamNetwork(runtime.environ, runtime.folder), listen=options.listen, report=self._bug
-        )
         try:
-            self._server.start()
-        except OSError as error:
+            self._server = self._started(gate, authority)
+        except BaseException:
             self._delete_trust_file()
+            raise
+
+    def _started(self, gate: PolicyGate, authority: Authority) -> GuardServer:
+        listen, runtime = self._options.listen, self._runtime
+        try:
+            opened = open_socket(listen) if isinstance(listen, str) else listen
+            network = UpstreamNetwork(runtime.environ, runtime.folder)
+            server = GuardServer(gate, authority, network, listen=opened, report=self._bug)
+            server.start()
+        except OSError as error:
             why = (error.strerror or "unknown reason").lower()
             hint = "leave out the port to use a free one, or name an address of this machine"
+            if isinstance(listen, str):
+                hint = f"name another file: dsops can't make a socket at {listen}"
             raise UsageError("the guard can't listen on the address of `--listen`", why=why, hint=hint) from error
+        return server
 
     def variables(self, empty_file: str) -> dict[str, Secret]:
         """Return the variables that send the command's requests to the guard."""
-        host, port = self._server.address
+        is_unix = isinstance(self._options.listen, str)
+        host, port = ("127.0.0.1", PORT) if is_unix else self._server.address
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         return guarded_variables(url, self._trust_file, self._keys, empty_file, self._runtime.environ)
 
@@ -107,6 +121,9 @@ class RunningGuard:
         """End the server, within a second, and delete the file with the certificates."""
         self._server.close()
         self._delete_trust_file()
+        if isinstance(self._options.listen, str):
+            with suppress(OSError):
+                os.unlink(self._options.listen)
         if self._options.recorder is not None:
             self._options.recorder.close()
 
