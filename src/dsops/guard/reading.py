@@ -17,7 +17,7 @@ from dsops.guard.exchange import RequestHead
 from dsops.request.messages import HttpRequest
 from dsops.request.wire.errors import refusal
 from dsops.request.wire.models import operation_model
-from dsops.request.wire.route import Route, query_pairs
+from dsops.request.wire.route import Route, query_pairs, unpacked
 
 _TOKEN: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
@@ -28,6 +28,8 @@ _JOINED: Final = frozenset(("accept", "accept-encoding", "cache-control", "te", 
 _OVERRIDES: Final = frozenset(("x-http-method", "x-http-method-override", "x-method-override"))
 _OPERATION_HINT: Final = "x-id"
 """A query parameter with the operation's name, which SDKs add."""
+_GZIP_FLAGS: Final = 3
+"""The byte of a gzip header that says which optional fields follow."""
 _FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = re.compile(r"application/(?:x-amz-)?json(?:-1\.[01])?")
 _QUEUE: Final = re.compile(r"(?:https?://[^/?#]+(?:/queue)?/[0-9]{12}/)?[A-Za-z0-9_-]{1,80}(?:\.fifo)?")
@@ -60,6 +62,7 @@ def as_request(head: RequestHead, body: bytes | None) -> HttpRequest:
 def check_unambiguous(route: Route, request: HttpRequest) -> None:
     """Refuse a request whose query, form or JSON body has repeated or unknown members. Raises SandboxRefusal."""
     _check_protocol(route, request)
+    request = _opened(route, request)
     names = [name for name, _ in query_pairs(request.query)]
     if route.protocol in {"query", "ec2"}:
         if request.method == "POST":
@@ -105,8 +108,21 @@ def _check_protocol(route: Route, request: HttpRequest) -> None:
         raise ambiguous(f"its headers do not fit the protocol {protocol}")
     if route.service == "sqs":
         _check_queue(route, request.path)
-    if route.request is None and "content-encoding" in request.headers and protocol != "cbor":
+
+
+def _opened(route: Route, request: HttpRequest) -> HttpRequest:
+    """Return the request with its body decompressed. The original bytes are sent.
+
+    AWS decompresses the bodies of the operations whose model says so. For others, it might read the compressed bytes.
+    A file name or comment in the header of gzip would be text that only such a reader sees (RFC 1952).
+    """
+    coding = request.headers.get("content-encoding")
+    if route.request is not None or coding is None:
+        return request
+    is_expected = coding == "gzip" and bool(operation_model(route.service, route.operation).request_compression)
+    if not is_expected or request.body[_GZIP_FLAGS : _GZIP_FLAGS + 1] != b"\0":
         raise ambiguous("its body is compressed")
+    return request._replace(body=unpacked(request.body))
 
 
 def _check_queue(route: Route, path: str) -> None:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from datetime import timedelta
 
+from dsops.aws.apis.sts import get_caller_identity
+from dsops.aws.http.call import make_client
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import note
 from dsops.cli.run.guard_ask import ask_user
@@ -21,9 +23,11 @@ from dsops.guard.policies import load_policies
 from dsops.guard.run.approvals import Answer, Asked, AskUser
 from dsops.guard.run.limits import RunLimits
 from dsops.guard.run.running import GuardOptions
+from dsops.pipeline.execution import carry_out
 from dsops.plan import Plan, Step
 from dsops.plan.own_policy import policy_of_reads
 from dsops.recording.recorder import RunRecorder
+from dsops.resolve.base import session_endpoint
 from dsops.runtime import Runtime
 from dsops.service_reference import open_reference
 from dsops.user_folders import config_folder, shown_path
@@ -56,7 +60,7 @@ def options_of(
     files.note_changes()
     return GuardOptions(
         step.name,
-        _caller(step, credentials),
+        _caller(plan, step, credentials, runtime),
         policies,
         reference,
         _network(arguments.text("--network")),
@@ -115,13 +119,18 @@ def _auto_policy(plan: Plan, store: str) -> str:
     return text
 
 
-def _caller(step: Step, credentials: Credentials) -> GuardCaller:
+def _caller(plan: Plan, step: Step, credentials: Credentials, runtime: Runtime) -> GuardCaller:
+    """Return whose session it is. AWS is asked if the call that issued it returned no ARN, as with a login."""
+    arn = credentials.arn
+    if not arn:
+        work = get_caller_identity(make_client(runtime), credentials, session_endpoint(plan, step.name, runtime))
+        arn = carry_out(work, runtime).arn
     try:
-        return caller_of(credentials.arn, role_arn=step.role if step.role.startswith("arn:") else "")
+        return caller_of(arn, role_arn=step.role if step.role.startswith("arn:") else "")
     except ValueError as error:
         raise CredentialsInvalid(
-            f"the guard does not know whose session that of store `{step.name}` is",
-            why="the call that issued it returned no ARN",
+            f"the guard can't use the session of store `{step.name}`",
+            why=f"its caller is {arn}, which is no user, role or federated user",
             hint="use a store that assumes a role (aws.sts)",
             where=step.where,
         ) from error

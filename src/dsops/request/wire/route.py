@@ -94,7 +94,7 @@ def _rpc_route(request: HttpRequest) -> Route | HttpAnswer:
     if request.headers.get("content-encoding") == "gzip":
         # CloudWatch's clients compress long bodies. The signature covers the compressed body, so the body is
         # decompressed after routing.
-        request = request._replace(body=_unpacked(request.body))
+        request = request._replace(body=unpacked(request.body))
     if "smithy-protocol" in request.headers:
         return _cbor_route(request)
     if request.path not in {"/", ""} and not _is_for_a_queue(request):
@@ -106,14 +106,17 @@ def _rpc_route(request: HttpRequest) -> Route | HttpAnswer:
     return _query_route(request) if target is None else _json_route(request, target)
 
 
-def _unpacked(body: bytes) -> bytes:
-    """Decompress a gzip body; refuse a body that is larger than the limit when decompressed (zip bomb)."""
+def unpacked(body: bytes) -> bytes:
+    """Decompress a gzip body; refuse a body that is larger than the limit when decompressed (zip bomb).
+
+    Data after the end of the compressed body is refused, too: another reader may take it for a second part.
+    """
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         text = unpacker.decompress(body, MAX_BODY)
     except zlib.error as error:
         raise refusal("SerializationException", "") from error
-    if unpacker.unconsumed_tail or not unpacker.eof:
+    if unpacker.unconsumed_tail or unpacker.unused_data or not unpacker.eof:
         raise refusal("SerializationException", "")
     return text
 
