@@ -300,7 +300,7 @@ def test_hints_of_a_wrong_file_take_no_more_than_the_file(tmp_path: Path) -> Non
         text += "envs:\n  p:\n" + "".join(f"    V{n}: {{from: 'zz{n}:k'}}\n" for n in range(count))
         return lambda: loaded(tmp_path, text)
 
-    once, twice = steps(work(2000)), steps(work(4000))
+    once, twice = steps(work(1000)), steps(work(2000))
     assert twice <= 2.3 * once
 
 

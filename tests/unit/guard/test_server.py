@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import time
+from datetime import UTC, datetime
 
 import pytest
 
+from dsops.guard.authority import Authority
 from dsops.guard.exchange import Begin
+from dsops.guard.http.limits import Limits
+from dsops.guard.http.serving import Serving
+from dsops.guard.http.upstream import Network
 from dsops.request.messages import HttpAnswer
-from tests.guard_fakes import OK, FakeGate, FakeUpstream, Wire, answering, connect, guard_server, one_client
+from tests.guard_fakes import OK, SECONDS, FakeGate, FakeUpstream, Wire, answering, connect, guard_server, one_client
 
 GET = b"GET /b/k?x=1 HTTP/1.1\r\nHost: s3.amazonaws.com\r\nX-Amz-Date: d\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
@@ -209,3 +216,23 @@ def test_a_response_without_a_length_ends_with_the_connection() -> None:
         wire.send(GET)
         _, headers = wire.head()
         assert (headers["connection"], wire.rest()) == ("close", b"some bytes")
+
+
+def test_a_connection_that_is_accepted_while_the_server_stops_is_closed() -> None:
+    """A connection that arrives in the same turn of the event loop as the order to stop does not stay open."""
+    bugs: list[BaseException] = []
+    stop, listener = asyncio.Event(), socket.create_server(("127.0.0.1", 0))
+    clients: list[socket.socket] = []
+
+    def connect_and_stop() -> None:
+        clients.append(socket.create_connection(listener.getsockname(), timeout=SECONDS))
+        runner.get_loop().call_soon(stop.set)
+
+    with asyncio.Runner() as runner:
+        runner.get_loop().call_later(0.05, connect_and_stop)
+        gate, context = FakeGate(("127.0.0.1", 1)), Authority(datetime.now(UTC)).context
+        runner.run(Serving(gate, context, Network({}), Limits(), bugs.append).run(listener, stop))
+    with clients[0] as client:
+        assert client.recv(1) == b""
+
+    assert bugs == []

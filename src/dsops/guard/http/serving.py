@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 
 from dsops.guard.http.connection import ClientConnection, parse_host
 from dsops.guard.http.exchange import Gate
@@ -57,6 +58,10 @@ class Serving:
                 except TimeoutError:
                     pass
         finally:
+            # Accept no more, and let the tasks of accepted connections begin: `close` would leave their sockets open.
+            with suppress(NotImplementedError):  # Windows
+                loop.remove_reader(listener)
+            await asyncio.sleep(0)
             server.close()
             await self._end()
 
