@@ -10,7 +10,7 @@ from dsops.cli.framework.file_writing import write_over
 from dsops.cli.framework.output import note
 from dsops.document import append_item, to_plain
 from dsops.errors import DsopsError
-from dsops.guard.run.known_policies import has_changed, remember
+from dsops.guard.run.known_policies import is_as_remembered, remember
 from dsops.pipeline.policy_file import read_policy
 from dsops.policy import parse_policy_text
 from dsops.runtime import Runtime
@@ -39,9 +39,11 @@ class GuardPolicyFiles:
         """Show a note for each file that has changed since a guarded command last ran with it."""
         for name, text in self._texts.items():
             path, data = self._path(name), text.encode()
-            if has_changed(path, data, self._runtime.environ):
+            is_same = is_as_remembered(path, data, self._runtime.environ)
+            if is_same is False:
                 note(f"{name} has changed since it was last used; if you did not change it, the command may have")
-            remember(path, data, self._runtime.environ)
+            if not is_same:
+                remember(path, data, self._runtime.environ)
 
     @property
     def target(self) -> str:

@@ -6,8 +6,6 @@ import os
 from collections.abc import Sequence
 from datetime import timedelta
 
-from dsops.aws.apis.sts import get_caller_identity
-from dsops.aws.http.call import make_client
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import note
 from dsops.cli.run.guard_ask import ask_user
@@ -23,11 +21,9 @@ from dsops.guard.policies import load_policies
 from dsops.guard.run.approvals import Answer, Asked, AskUser
 from dsops.guard.run.limits import RunLimits
 from dsops.guard.run.running import GuardOptions
-from dsops.pipeline.execution import carry_out
 from dsops.plan import Plan, Step
 from dsops.plan.own_policy import policy_of_reads
 from dsops.recording.recorder import RunRecorder
-from dsops.resolve.base import session_endpoint
 from dsops.runtime import Runtime
 from dsops.service_reference import open_reference
 from dsops.user_folders import config_folder, shown_path
@@ -121,10 +117,7 @@ def _auto_policy(plan: Plan, store: str) -> str:
 
 def _caller(plan: Plan, step: Step, credentials: Credentials, runtime: Runtime) -> GuardCaller:
     """Return whose session it is. AWS is asked if the call that issued it returned no ARN, as with a login."""
-    arn = credentials.arn
-    if not arn:
-        work = get_caller_identity(make_client(runtime), credentials, session_endpoint(plan, step.name, runtime))
-        arn = carry_out(work, runtime).arn
+    arn = credentials.arn or _arn_from_aws(plan, step, credentials, runtime)
     try:
         return caller_of(arn, role_arn=step.role if step.role.startswith("arn:") else "")
     except ValueError as error:
@@ -134,6 +127,17 @@ def _caller(plan: Plan, step: Step, credentials: Credentials, runtime: Runtime) 
             hint="use a store that assumes a role (aws.sts)",
             where=step.where,
         ) from error
+
+
+def _arn_from_aws(plan: Plan, step: Step, credentials: Credentials, runtime: Runtime) -> str:
+    # Imported only here: most sessions have an ARN, and the imports would delay every guarded run.
+    from dsops.aws.apis.sts import get_caller_identity
+    from dsops.aws.http.call import make_client
+    from dsops.pipeline.execution import carry_out
+    from dsops.resolve.base import session_endpoint
+
+    work = get_caller_identity(make_client(runtime), credentials, session_endpoint(plan, step.name, runtime))
+    return carry_out(work, runtime).arn
 
 
 def _network(text: str) -> Network:

@@ -18,14 +18,14 @@ from dsops.user_folders import state_folder
 _DIGEST_BYTES = 64
 
 
-def has_changed(path: str, data: bytes, environ: Mapping[str, str]) -> bool:
-    """Whether the file had another content when it was last remembered."""
+def is_as_remembered(path: str, data: bytes, environ: Mapping[str, str]) -> bool | None:
+    """Whether the file had this content when it was last remembered; None if it never was."""
     place = _place(path, environ)
     try:
         known = read_file(place, _DIGEST_BYTES, follows_links=False).data
     except OSError:
-        return False
-    return known != digest(data).encode()
+        return None
+    return known == digest(data).encode()
 
 
 def remember(path: str, data: bytes, environ: Mapping[str, str]) -> None:
