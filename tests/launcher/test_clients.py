@@ -152,8 +152,9 @@ def test_an_agent_that_ends_is_asked_three_times(client: str) -> None:
 )
 def test_an_invalid_frame_is_no_result(client: str, answer: bytes) -> None:
     """After a frame of no kind, a frame that is too long, or a malformed result, the client does the work itself."""
-    with FakeAgent([[HELLO, answer]], holds=True) as agent:
+    with FakeAgent([[HELLO, answer], [HELLO, frame(b"D")]], holds=True) as agent:
         done = agent.run(client, *EXEC)
+    assert [request[4] for request in done.requests].count(b"exec") == 1
     assert variables(done.out).get(b"FROM") is None
     assert variables(done.out)[b"PLAIN"] == b"here"
 

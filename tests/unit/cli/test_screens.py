@@ -162,7 +162,8 @@ def test_the_note_about_the_trail_does_not_land_on_the_line(folder: Path) -> Non
 def test_a_stopped_wait_leaves_a_sane_terminal(folder: Path) -> None:
     """Ctrl-Z stops dsops and turns the terminal's echo on for the shell; `fg` continues dsops, and Ctrl-C ends it."""
     variables = environ(folder, PS1="shell> ")
-    with Screen(["bash", "--norc", "-i"], columns=80, environ=variables, folder=folder) as screen:
+    # The path of Python can be long, and bash wraps the command.
+    with Screen(["bash", "--norc", "-i"], columns=250, environ=variables, folder=folder) as screen:
         screen.wait_for("shell>")
         screen.type(f"{' '.join(DSOPS)} --config dsops.yaml whoami landing\n")
         screen.wait_for("dsops: assuming landing ...")
