@@ -1,9 +1,9 @@
 //! The native launcher: sends a plain command line to the agent as `src/dsops/agent/client.py` does, without Python.
 //!
-//! In every other case, and in every doubt, this process becomes `dsops-python`, the Python script beside it. The script
-//! gets a first word `--launcher=STATE:PATH` (`src/dsops/agent/handover.py`): how far the launcher has come, and the path
-//! that it was started by. `client.py` explains the rules; tests/launcher compares both clients; and
-//! docs/decisions/0046-launcher.md says why there are two.
+//! In every other case, and in every doubt, this process becomes `dsops-python`, the Python script beside it. So it does if
+//! the agent takes longer than `PATIENCE`. The script gets a first word `--launcher=STATE:PATH`
+//! (`src/dsops/agent/handover.py`): how far the launcher has come, and the path that it was started by. `client.py`
+//! explains the rules; tests/launcher compares both clients; and docs/decisions/0046-launcher.md says why there are two.
 //!
 //! `main` replaces Rust's own start, which would open /dev/null for each closed standard stream.
 #![no_main]
@@ -11,11 +11,10 @@
 use std::collections::HashSet;
 use std::ffi::{c_char, c_int, c_ulong, CStr, CString, OsStr};
 use std::fs::{self, File};
-use std::io::{pipe, Error, ErrorKind, IsTerminal, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::io::{Error, ErrorKind, IsTerminal, Write};
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::{ffi::OsStrExt, ffi::OsStringExt, fs::MetadataExt, net::UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, mem::ManuallyDrop, ptr};
 
@@ -32,17 +31,14 @@ const OWN_WORK: [&[u8]; 9] =
 const OFF: [&[u8]; 4] = [b"off", b"0", b"no", b"false"];
 /// Variables with which Python starts alike, whatever their values are. Images with Python set the last two.
 const HARMLESS: [&[u8]; 4] = [b"PYTHONDONTWRITEBYTECODE", b"PYTHONUNBUFFERED", b"PYTHON_SHA256", b"PYTHON_VERSION"];
-/// Events that are shown at once.
-const NOTES: [&[u8]; 1] = [b"clock.corrected"];
-const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
-const LONGEST: usize = 1 << 23;
-const HEARD: Duration = Duration::from_secs(5);
-const SILENT: Duration = Duration::from_secs(10);
-const PATIENCE: Duration = Duration::from_secs(900);
+const LONGEST_REQUEST: usize = 1 << 23;
+/// Frames stay unread in the socket's buffer until the result is there, so they must fit into it.
+const LONGEST_FRAME: usize = 1 << 17;
+/// How long the launcher waits for the result. Python then waits for it, shows progress and asks questions.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// How long events may wait unread: much shorter than the second after which Python shows a line for them.
 const FAST: Duration = Duration::from_millis(100);
-const INTERRUPTED: c_int = 130;
 
 // The system's interface where `std` has none, with Linux's numbers for x86-64 and aarch64.
 const SOCK_STREAM: c_int = 1;
@@ -51,10 +47,10 @@ const SOCK_CLOEXEC: c_int = 0o2000000;
 const MSG_PEEK: c_int = 2;
 const SOL_SOCKET: c_int = 1;
 const F_DUPFD: c_int = 0;
-const SIGINT: c_int = 2;
 const SIGPIPE: c_int = 13;
 const SIGXFSZ: c_int = 25;
 const SIG_BLOCK: c_int = 0;
+const SIG_SETMASK: c_int = 2;
 const SIG_DFL: usize = 0;
 const SIG_IGN: usize = 1;
 
@@ -68,7 +64,6 @@ struct SocketAddress {
 }
 
 extern "C" {
-    fn _exit(code: c_int) -> !;
     fn access(path: *const c_char, mode: c_int) -> c_int;
     fn connect(descriptor: c_int, address: *const SocketAddress, length: u32) -> c_int;
     fn execve(path: *const c_char, argv: *const *const c_char, environ: *const *const c_char) -> c_int;
@@ -97,41 +92,46 @@ const DECLINED: &str = "declined";
 pub extern "C" fn main(_count: c_int, argv: *const *const c_char, environ: *const *const c_char) -> c_int {
     // The kernel ends both arrays with a null pointer, and nothing changes them.
     let (words, variables) = unsafe { (strings(argv), strings(environ)) };
-    match run(&words, &variables) {
-        Ok(code) => exit(code),
-        Err(state) => become_python(&state, &words, environ),
+    let mask = change_signal_mask(SIG_BLOCK, &INTERRUPT);
+    match run(&words, &variables, &mask) {
+        Ok(code) => code,
+        Err(state) => become_python(&state, &words, environ, &mask),
     }
 }
 
-unsafe fn strings(mut array: *const *const c_char) -> Vec<&'static CStr> {
-    let mut texts = Vec::new();
-    while !(*array).is_null() {
-        texts.push(CStr::from_ptr(*array));
-        array = array.add(1);
-    }
-    texts
+unsafe fn strings(array: *const *const c_char) -> Vec<&'static CStr> {
+    let pointers = (0..).map(|position| *array.add(position)).take_while(|pointer| !pointer.is_null());
+    pointers.map(|pointer| CStr::from_ptr(pointer)).collect()
 }
 
-fn exit(code: c_int) -> ! {
-    unsafe { _exit(code) }
+/// The set with SIGINT, signal 2. The signal stays blocked until the command starts or the answer is there, or until Python can
+/// handle it: Python would print a traceback for a Ctrl-C at its start.
+const INTERRUPT: SignalSet = [1 << 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// Changes the blocked signals and returns those before.
+fn change_signal_mask(how: c_int, change: &SignalSet) -> SignalSet {
+    let mut before = [0; 16];
+    unsafe { sigprocmask(how, change, &mut before) };
+    before
 }
 
 /// Runs the command line with the agent. A command replaces this process, and an answer is on stdout afterwards.
-fn run(argv: &[&CStr], variables: &[&CStr]) -> Result<c_int, State> {
+fn run(argv: &[&CStr], variables: &[&CStr], mask: &SignalSet) -> Result<c_int, State> {
     let words: Vec<&[u8]> = argv.iter().skip(1).map(|word| word.to_bytes()).collect();
     let name = *words.first().ok_or(DOUBT)?;
     let mut environ = inherited(variables);
     if !is_wanted(&environ) || (name != b"exec" && !ANSWERED.contains(&name)) {
         return Err(DOUBT.into());
     }
-    prepare_process(name);
+    prepare_process();
     if name == b"exec" {
         let split = words.iter().position(|word| *word == b"--").ok_or(DOUBT)?;
         let command = words.get(split + 1).filter(|_| is_plain(&words[1..split])).ok_or(DOUBT)?;
         let path = value(&environ, b"PATH");
         let program = find(command, path).ok_or(DOUBT)?;
-        let data = ask(&words[..split + 2], &environ)?;
-        return Err(replace(program, path, &argv[split + 2..], &data));
+        let (_, data) = ask(&words[..split + 2], &environ)?;
+        replace(program, path, &argv[split + 2..], &data, mask);
+        return Err(DECLINED.into());
     }
     let (stdout, own) = (standard_stream(1), words.split(|word| *word == b"--").next().unwrap_or(&words));
     if stdout.metadata().is_err() || stdout.is_terminal() || own.iter().any(|word| OWN_WORK.contains(word)) {
@@ -141,27 +141,32 @@ fn run(argv: &[&CStr], variables: &[&CStr]) -> Result<c_int, State> {
     environ.retain(|(name, value)| {
         profile.is_empty() || *value != profile || (*name != b"AWS_PROFILE" && *name != b"AWS_DEFAULT_PROFILE")
     });
-    let data = ask(&[&[&b"answer"[..]], &words[..]].concat(), &environ)?;
+    let (agent, data) = ask(&[&[&b"answer"[..]], &words[..]].concat(), &environ)?;
     let fields = unpack(&data).ok_or(DECLINED)?;
     let code = fields.get(1).copied().unwrap_or(b"0");
     let number =
         str::from_utf8(code).ok().filter(|code| !code.starts_with('+')).and_then(|code| code.parse::<u8>().ok());
     match (fields.as_slice(), number) {
-        ([answer] | [answer, _], Some(code)) => print(answer, code.into()),
+        ([answer] | [answer, _], Some(code)) => {
+            change_signal_mask(SIG_SETMASK, mask);
+            let written = if answer.is_empty() { 0 } else { standard_stream(1).write(answer).unwrap_or(0) };
+            // Python writes the rest, and reports the error.
+            if written < answer.len() {
+                Err(hand_over(&agent, written))
+            } else {
+                Ok(code.into())
+            }
+        }
         _ => Err(DECLINED.into()),
     }
 }
 
-/// Becomes the Python script beside the launcher.
-///
-/// SIGINT stays blocked until Python can handle it: Python would print a traceback for a Ctrl-C at its start. A state
-/// with an exclamation mark says that it was blocked before.
-fn become_python(state: &str, words: &[&CStr], environ: *const *const c_char) -> ! {
+/// Becomes the Python script beside the launcher, with SIGINT blocked. An exclamation mark before the state says that it
+/// was blocked when the launcher started.
+fn become_python(state: &str, words: &[&CStr], environ: *const *const c_char, mask: &SignalSet) -> c_int {
     let script = own_folder().and_then(|folder| CString::new([&folder[..], b"/dsops-python"].concat()).ok());
-    let (interrupt, mut before): (SignalSet, SignalSet) =
-        ([1 << (SIGINT - 1), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], [0; 16]);
-    unsafe { sigprocmask(SIG_BLOCK, &interrupt, &mut before) };
-    let mark = if before[0] & interrupt[0] == 0 { "" } else { "!" };
+    change_signal_mask(SIG_BLOCK, &INTERRUPT);
+    let mark = if mask[0] & INTERRUPT[0] == 0 { "" } else { "!" };
     let handover = CString::new([format!("--launcher={mark}{state}:").as_bytes(), &started_as()].concat());
     if let (Some(script), Ok(handover)) = (script, handover) {
         let mut argv = vec![script.as_ptr(), handover.as_ptr()];
@@ -169,13 +174,10 @@ fn become_python(state: &str, words: &[&CStr], environ: *const *const c_char) ->
         argv.push(ptr::null());
         unsafe { execve(script.as_ptr(), argv.as_ptr(), environ) };
     }
-    fail("dsops-python does not start, which belongs beside dsops: install dsops again")
-}
-
-fn fail(reason: &str) -> ! {
+    const WHY: &str = "dsops-python does not start, which belongs beside dsops: install dsops again";
     // If stderr takes no text, there is no other place for it.
-    let _ = standard_stream(2).write_all(format!("dsops: error[launcher]: {reason}\n").as_bytes());
-    exit(2)
+    let _ = standard_stream(2).write_all(format!("dsops: error[launcher]: {WHY}\n").as_bytes());
+    2
 }
 
 /// A standard stream, which stays open.
@@ -183,26 +185,13 @@ fn standard_stream(descriptor: c_int) -> ManuallyDrop<File> {
     ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) })
 }
 
-/// Set by Ctrl-C in `hook-load`, where Python has something to print then.
-static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
 /// Until the next execve: no core dump or debugger sees secrets, and signals are treated as by Python's client.
-fn prepare_process(command: &[u8]) {
-    extern "C" fn end(_number: c_int) {
-        exit(INTERRUPTED)
-    }
-    extern "C" fn note(_number: c_int) {
-        IS_INTERRUPTED.store(true, Ordering::Relaxed);
-    }
+fn prepare_process() {
     const PR_SET_DUMPABLE: c_int = 4;
-    let handler: extern "C" fn(c_int) = if command == b"hook-load" { note } else { end };
     unsafe {
         prctl(PR_SET_DUMPABLE, 0 as c_ulong, 0 as c_ulong, 0 as c_ulong, 0 as c_ulong);
         signal(SIGPIPE, SIG_IGN);
         signal(SIGXFSZ, SIG_IGN);
-        if signal(SIGINT, handler as usize) == SIG_IGN {
-            signal(SIGINT, SIG_IGN);
-        }
     }
 }
 
@@ -210,33 +199,32 @@ fn prepare_process(command: &[u8]) {
 
 /// Whether an `exec` with these words, up to `--`, needs only a new environment: flags, and at most one NAME.
 fn is_plain(words: &[&[u8]]) -> bool {
-    let (mut position, mut has_name) = (0, false);
-    while let Some(word) = words.get(position) {
+    let mut names = 0;
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
         let name = word.split(|byte| *byte == b'=').next().unwrap_or(word);
         if PLAIN_WITH_VALUE.contains(&name) {
-            position += usize::from(name.len() == word.len());
-        } else if !PLAIN.contains(word) {
-            if has_name || name.is_empty() || name.starts_with(b"-") {
+            if name.len() == word.len() && rest.next().is_none() {
                 return false;
             }
-            has_name = true;
+        } else if !PLAIN.contains(word) {
+            if name.is_empty() || name.starts_with(b"-") {
+                return false;
+            }
+            names += 1;
         }
-        position += 1;
     }
-    position == words.len()
+    names <= 1
 }
 
 /// The value of the option --for-profile.
 fn profile<'a>(words: &[&'a [u8]]) -> &'a [u8] {
-    let mut value: &[u8] = b"";
-    for (position, word) in words.iter().enumerate() {
-        match word.strip_prefix(b"--for-profile") {
-            Some([]) => value = words.get(position + 1).copied().unwrap_or_default(),
-            Some([b'=', given @ ..]) => value = given,
-            _ => (),
-        }
-    }
-    value
+    let value = |position: usize| match words[position].strip_prefix(b"--for-profile")? {
+        [] => Some(words.get(position + 1).copied().unwrap_or_default()),
+        [b'=', given @ ..] => Some(given),
+        _ => None,
+    };
+    (0..words.len()).rev().find_map(value).unwrap_or_default()
 }
 
 type Variables<'a> = Vec<(&'a [u8], &'a [u8])>;
@@ -262,7 +250,7 @@ fn returned<'a>(fields: &[&'a [u8]]) -> Option<Variables<'a>> {
 }
 
 fn value<'a>(variables: &Variables<'a>, wanted: &[u8]) -> &'a [u8] {
-    let missing = if wanted == b"PATH" { DEFAULT_PATH } else { b"" };
+    let missing = if wanted == b"PATH" { &b"/bin:/usr/bin"[..] } else { b"" };
     variables.iter().find(|(name, _)| *name == wanted).map_or(missing, |pair| pair.1)
 }
 
@@ -278,16 +266,16 @@ fn is_wanted(environ: &Variables) -> bool {
 /// The executable file that a shell would run for that name.
 fn find(name: &[u8], path: &[u8]) -> Option<CString> {
     const X_OK: c_int = 1;
-    for folder in path.split(|byte| *byte == b':') {
-        let is_path = name.contains(&b'/');
+    let folders = if name.contains(&b'/') { b"" } else { path };
+    for folder in folders.split(|byte| *byte == b':') {
         let folder = if folder.is_empty() { b"." } else { folder };
-        let candidate = if is_path { name.to_vec() } else { [folder, b"/", name].concat() };
+        let candidate = if name.contains(&b'/') { name.to_vec() } else { [folder, b"/", name].concat() };
+        let file = PathBuf::from(OsStr::from_bytes(&candidate));
         let candidate = CString::new(candidate).ok()?;
-        let file = Path::new(OsStr::from_bytes(candidate.to_bytes()));
         if unsafe { access(candidate.as_ptr(), X_OK) } == 0 {
-            return if file.is_dir() { None } else { Some(candidate) };
+            return (!file.is_dir()).then_some(candidate);
         }
-        if is_path || fs::symlink_metadata(file).is_ok() {
+        if fs::symlink_metadata(file).is_ok() {
             return None;
         }
     }
@@ -299,11 +287,8 @@ fn started_as() -> Vec<u8> {
     const AT_EXECFN: c_ulong = 31;
     let path = unsafe { getauxval(AT_EXECFN) } as *const c_char;
     // The kernel's string lives as long as the process.
-    if path.is_null() {
-        Vec::new()
-    } else {
-        unsafe { CStr::from_ptr(path) }.to_bytes().to_vec()
-    }
+    let path = (!path.is_null()).then(|| unsafe { CStr::from_ptr(path) });
+    path.map(|path| path.to_bytes().to_vec()).unwrap_or_default()
 }
 
 /// The folder of the launcher's file, without symbolic links.
@@ -320,15 +305,14 @@ fn stamp_and_address(folder: &[u8]) -> Option<(String, Vec<u8>)> {
     let bin = Path::new(OsStr::from_bytes(&own));
     let prefix = bin.parent()?;
     let python = fs::metadata(bin.join("python3")).ok()?;
-    let of_python = |name: &[u8]| name.starts_with(b"python3.");
-    let mut packages: Vec<PathBuf> = match PACKAGE {
-        Some(package) => vec![package.into()],
-        None => {
-            let folders = fs::read_dir(prefix.join("lib")).ok()?.flatten();
-            let folders = folders.filter(|entry| of_python(entry.file_name().as_bytes()));
-            folders.map(|entry| entry.path().join("site-packages/dsops")).collect()
+    let mut packages: Vec<PathBuf> = PACKAGE.into_iter().map(PathBuf::from).collect();
+    if packages.is_empty() {
+        for folder in fs::read_dir(prefix.join("lib")).ok()?.flatten() {
+            if folder.file_name().as_bytes().starts_with(b"python3.") {
+                packages.push(folder.path().join("site-packages/dsops"));
+            }
         }
-    };
+    }
     packages.retain(|package| package.join("agent/client.py").exists());
     let [package] = packages.as_slice() else { return None };
     let client = fs::metadata(package.join("agent/client.py")).ok()?;
@@ -360,13 +344,11 @@ fn groups() -> Option<Vec<u32>> {
 /// The folder of the agent's socket, if it belongs to this user, is closed to others and is no symbolic link.
 fn safe_folder(environ: &Variables) -> Option<Vec<u8>> {
     let user = unsafe { geteuid() };
-    let mut folder = value(environ, b"XDG_RUNTIME_DIR");
+    let folder = value(environ, b"XDG_RUNTIME_DIR");
     let is_runtime = folder.starts_with(b"/") && folder.len() < 60;
-    while let Some(shorter) = folder.strip_suffix(b"/") {
-        folder = shorter;
-    }
-    let own = format!("/tmp/dsops-{user}");
-    let folder = if is_runtime { [folder, b"/dsops"].concat() } else { own.into_bytes() };
+    let end = folder.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+    let folder =
+        if is_runtime { [&folder[..end], b"/dsops"].concat() } else { format!("/tmp/dsops-{user}").into_bytes() };
     let status = fs::symlink_metadata(OsStr::from_bytes(&folder)).ok()?;
     (status.mode() & 0o170_077 == 0o040_000 && status.uid() == user).then_some(folder)
 }
@@ -381,22 +363,21 @@ fn connection(path: &[u8]) -> Option<UnixStream> {
     let mut length = 12;
     unsafe {
         let lowest = socket(AF_UNIX.into(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        let mut socket = (lowest >= 0).then(|| OwnedFd::from_raw_fd(lowest))?;
+        let mut agent = (lowest >= 0).then(|| UnixStream::from_raw_fd(lowest))?;
         if lowest < 3 {
-            socket = socket.try_clone().ok()?;
+            agent = agent.try_clone().ok()?;
         }
-        let descriptor = socket.as_raw_fd();
-        let is_of_user = connect(descriptor, &address, size_of::<SocketAddress>() as u32) == 0
-            && getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, peer.as_mut_ptr(), &mut length) == 0
+        let is_of_user = connect(agent.as_raw_fd(), &address, size_of::<SocketAddress>() as u32) == 0
+            && getsockopt(agent.as_raw_fd(), SOL_SOCKET, SO_PEERCRED, peer.as_mut_ptr(), &mut length) == 0
             && length == 12
             && peer[1] == geteuid();
-        let stream = is_of_user.then(|| UnixStream::from(socket))?;
-        stream.set_nonblocking(false).ok().map(|()| stream)
+        agent.set_nonblocking(false).ok()?;
+        is_of_user.then_some(agent)
     }
 }
 
 /// Sends the words to the agent and returns the data of its result. In every other case Python goes on from there.
-fn ask(words: &[&[u8]], environ: &Variables) -> Result<Vec<u8>, State> {
+fn ask(words: &[&[u8]], environ: &Variables) -> Result<(UnixStream, Vec<u8>), State> {
     let folder = safe_folder(environ).ok_or(DOUBT)?;
     let (stamp, address) = stamp_and_address(&folder).ok_or(DOUBT)?;
     let cwd = env::current_dir().map_err(|_| DOUBT)?;
@@ -410,15 +391,25 @@ fn ask(words: &[&[u8]], environ: &Variables) -> Result<Vec<u8>, State> {
         pack(&mut request, &[name, b"=", value]);
     }
     let length = request.len() - 5;
-    if length > LONGEST {
+    if length > LONGEST_REQUEST {
         return Err(DOUBT.into());
     }
     request[1..5].copy_from_slice(&(length as u32).to_be_bytes());
-    let stream = connection(&address).ok_or(DOUBT)?;
-    let until = Instant::now() + HEARD;
-    let mut agent = Agent { stream, seconds: HEARD, until, is_silent_then: true, has_code: false };
-    agent.send(&request)?;
-    agent.result()
+    let mut agent = connection(&address).ok_or(DOUBT)?;
+    let is_sent = agent.set_write_timeout(Some(PATIENCE)).and_then(|()| agent.write_all(&request));
+    if is_sent.is_err_and(|error| error.kind() != ErrorKind::WouldBlock) {
+        return Err("failed".into());
+    }
+    match result(&agent) {
+        Some(data) => Ok((agent, data)),
+        None => Err(hand_over(&agent, 0)),
+    }
+}
+
+/// The state that leaves the connection to Python, with all frames of the agent, and so many bytes of the answer on stdout.
+fn hand_over(agent: &UnixStream, written: usize) -> State {
+    let descriptor = unsafe { fcntl(agent.as_raw_fd(), F_DUPFD, 3) };
+    format!("asked,{descriptor},{written}")
 }
 
 /// Appends a field, whose parts are joined, after its length.
@@ -440,153 +431,67 @@ fn unpack(mut data: &[u8]) -> Option<Vec<&[u8]>> {
     Some(fields)
 }
 
-/// Whether a call failed only because the other side is not ready, or a signal came.
-fn is_for_now(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+/// The data of the agent's result, if no frame before it needs Python. All frames stay unread for Python.
+fn result(agent: &UnixStream) -> Option<Vec<u8>> {
+    // Each recv() with MSG_PEEK begins where the last one ended (socket(7)).
+    const SO_PEEK_OFF: c_int = 42;
+    if unsafe { setsockopt(agent.as_raw_fd(), SOL_SOCKET, SO_PEEK_OFF, &0, 4) } != 0 {
+        return None;
+    }
+    let mut until = Instant::now() + PATIENCE;
+    loop {
+        let kind = peek(agent, 1, until)?;
+        let length = u32::from_be_bytes(peek(agent, 4, until)?.try_into().ok()?) as usize;
+        if length > LONGEST_FRAME {
+            return None;
+        }
+        let data = peek(agent, length, until)?;
+        match kind[0] {
+            b'X' => return Some(data),
+            b'E' if is_silent(&data) => until = until.min(Instant::now() + FAST),
+            b'H' | b'A' | b'C' => (),
+            _ => return None,
+        }
+    }
 }
 
-/// A connection to the agent while a request runs.
-struct Agent {
-    stream: UnixStream,
-    /// How long the next frame may take.
-    seconds: Duration,
-    /// When Python takes over, which then waits for `seconds` again, or not at all if the agent was silent.
-    until: Instant,
-    is_silent_then: bool,
-    /// Whether the agent may have used an MFA code for this request.
-    has_code: bool,
+/// Whether an event shows nothing if the run is fast.
+fn is_silent(event: &[u8]) -> bool {
+    unpack(event).is_some_and(|fields| fields.len() % 2 == 1 && fields[0] != b"clock.corrected")
 }
 
-impl Agent {
-    /// Leaves the connection to Python, with every frame that was not read.
-    fn hand_over(&self, seconds: Duration) -> State {
-        let descriptor = unsafe { fcntl(self.stream.as_raw_fd(), F_DUPFD, 3) };
-        format!("asked,{descriptor},{},{}", seconds.as_secs(), u8::from(self.has_code))
-    }
-
-    /// The time that is left until Python takes over.
-    fn left(&self) -> Result<Option<Duration>, State> {
-        if IS_INTERRUPTED.load(Ordering::Relaxed) {
-            return Err("interrupted".into());
-        }
-        match self.until.saturating_duration_since(Instant::now()) {
-            Duration::ZERO if self.is_silent_then => Err(self.hand_over(Duration::ZERO)),
-            Duration::ZERO => Err(self.hand_over(self.seconds)),
-            left => Ok(Some(left)),
+/// The next bytes of the agent, which stay unread; None if they do not come in time.
+fn peek(agent: &UnixStream, length: usize, until: Instant) -> Option<Vec<u8>> {
+    let (mut data, mut position) = (vec![0; length], 0);
+    while position < length {
+        let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+        agent.set_read_timeout(Some(left)).ok()?;
+        match unsafe { recv(agent.as_raw_fd(), data[position..].as_mut_ptr(), length - position, MSG_PEEK) } {
+            received if received > 0 => position += received as usize,
+            -1 if Error::last_os_error().kind() == ErrorKind::Interrupted => (),
+            _ => return None,
         }
     }
-
-    fn send(&mut self, mut data: &[u8]) -> Result<(), State> {
-        while !data.is_empty() {
-            let is_set = self.stream.set_write_timeout(self.left()?);
-            match is_set.and_then(|()| self.stream.write(data)) {
-                Ok(sent) => data = data.get(sent..).unwrap_or_default(),
-                Err(error) if is_for_now(&error) => (),
-                Err(_) => return Err("failed".into()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads frames up to the agent's result. Python reads a frame with a question, an error or a wrong kind.
-    ///
-    /// Events of a fast run show nothing. They stay unread until their run has ended or may become slow.
-    fn result(&mut self) -> Result<Vec<u8>, State> {
-        // Each recv() with MSG_PEEK begins where the last one ended (socket(7)).
-        const SO_PEEK_OFF: c_int = 42;
-        let is_set = unsafe { setsockopt(self.stream.as_raw_fd(), SOL_SOCKET, SO_PEEK_OFF, &0, 4) } == 0;
-        let patience = Instant::now() + PATIENCE;
-        let mut unread = 0;
-        while is_set && Instant::now() < patience {
-            if unread == 0 {
-                (self.until, self.is_silent_then) = (Instant::now() + self.seconds, true);
-            }
-            let head = self.receive(5, MSG_PEEK)?;
-            let (kind, length) = head.split_first_chunk().ok_or_else(|| self.hand_over(self.seconds))?;
-            let length = length.try_into().map_or(usize::MAX, |length| u32::from_be_bytes(length) as usize);
-            if length > LONGEST || !b"XHACNE".contains(&kind[0]) {
-                break;
-            }
-            if kind == b"E" {
-                let event = self.receive(length, MSG_PEEK)?;
-                if !unpack(&event).is_some_and(|fields| fields.len() % 2 == 1 && !NOTES.contains(&fields[0])) {
-                    break;
-                }
-                if unread == 0 {
-                    (self.until, self.is_silent_then) = (Instant::now() + FAST, false);
-                }
-                unread += head.len() + length;
-                self.seconds = SILENT;
-                continue;
-            }
-            (self.until, self.is_silent_then) = (Instant::now() + self.seconds, true);
-            self.receive(unread + head.len(), 0)?;
-            let data = self.receive(length, 0)?;
-            (unread, self.seconds) = (0, SILENT);
-            match kind {
-                b"X" => return Ok(data),
-                b"C" => self.has_code = true,
-                b"N" => drop(standard_stream(2).write(&data)),
-                _ => (),
-            }
-        }
-        Err(self.hand_over(self.seconds))
-    }
-
-    /// Reads so many bytes. At the end of the stream, Python reads the end.
-    fn receive(&self, length: usize, flags: c_int) -> Result<Vec<u8>, State> {
-        let (mut data, mut position) = (vec![0; length], 0);
-        while let Some(left) = data.get_mut(position..).filter(|left| !left.is_empty()) {
-            self.stream.set_read_timeout(self.left()?).map_err(|_| self.hand_over(self.seconds))?;
-            match unsafe { recv(self.stream.as_raw_fd(), left.as_mut_ptr(), left.len(), flags) } {
-                received if received > 0 => position += received as usize,
-                -1 if is_for_now(&Error::last_os_error()) => (),
-                _ => return Err(self.hand_over(self.seconds)),
-            }
-        }
-        Ok(data)
-    }
+    Some(data)
 }
 
 // --- the end of a run -----------------------------------------------------------------------------------------
 
-/// Replaces this process with the command. Returns the state for Python if that fails.
-fn replace(mut program: CString, path: &[u8], argv: &[&CStr], data: &[u8]) -> State {
-    let Some(environ) = unpack(data).and_then(|fields| returned(&fields)) else { return DECLINED.into() };
-    let new_path = value(&environ, b"PATH");
+/// Replaces this process with the command, which gets the environment of the result. Returns if that fails.
+fn replace(mut program: CString, path: &[u8], argv: &[&CStr], data: &[u8], mask: &SignalSet) -> Option<()> {
+    let fields = unpack(data)?;
+    let new_path = value(&returned(&fields)?, b"PATH");
     if new_path != path {
-        match argv.first().and_then(|name| find(name.to_bytes(), new_path)) {
-            Some(found) => program = found,
-            None => return DECLINED.into(),
-        }
+        program = find(argv.first()?.to_bytes(), new_path)?;
     }
-    let lines = environ.iter().map(|(name, value)| CString::new([name, &b"="[..], value].concat()));
-    let Ok(lines) = lines.collect::<Result<Vec<_>, _>>() else { return DECLINED.into() };
+    let lines = fields.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>().ok()?;
     let environ: Vec<_> = lines.iter().map(|line| line.as_ptr()).chain([ptr::null()]).collect();
     let argv: Vec<_> = argv.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect();
+    change_signal_mask(SIG_SETMASK, mask);
     unsafe {
-        // The program would inherit ignored signals, but not a handler.
         signal(SIGPIPE, SIG_DFL);
         signal(SIGXFSZ, SIG_DFL);
         execve(program.as_ptr(), argv.as_ptr(), environ.as_ptr());
     }
-    DECLINED.into()
-}
-
-/// Writes the answer to stdout. After an error, Python gets what is left through a pipe, and reports the error.
-fn print(answer: &[u8], code: c_int) -> Result<c_int, State> {
-    let written = if answer.is_empty() { 0 } else { standard_stream(1).write(answer).unwrap_or(0) };
-    let left = answer.get(written..).unwrap_or_default();
-    if left.is_empty() {
-        return Ok(code);
-    }
-    // The pipe has to take all of it, or the write would wait for Python.
-    const F_SETPIPE_SZ: c_int = 1031;
-    if let (Ok((reader, mut writer)), Ok(length)) = (pipe(), c_int::try_from(left.len())) {
-        let is_large = unsafe { fcntl(writer.as_raw_fd(), F_SETPIPE_SZ, length) } >= length;
-        if is_large && writer.write_all(left).is_ok() {
-            return Err(format!("answered,{},{code}", unsafe { fcntl(reader.as_raw_fd(), F_DUPFD, 3) }));
-        }
-    }
-    fail("the answer could not be written to stdout")
+    None
 }

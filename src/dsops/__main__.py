@@ -85,8 +85,6 @@ def _run(words: "list[str]", handover: "Handover | None") -> int:
     name = _command(words)
     if handover is not None and handover.is_interrupted:
         return _interrupted_hook(words)
-    if handover is not None and handover.unwritten is not None:
-        return _write_rest(*handover.unwritten, words)
     if (name == "exec" or name in client.ANSWERED) and client.is_wanted(os.environ):
         code = None
         if handover is None or handover.is_agent_wanted:
@@ -148,16 +146,11 @@ def _answer(words: "list[str]", begun: "client.Begun | None") -> "int | None":
         count = os.write(1, data) if data else 0
     except OSError:
         count = 0
-    return _write_rest(data[count:], code, words)
-
-
-def _write_rest(data: bytes, code: int, words: "list[str]") -> int:
-    """Write the rest of an answer to stdout; return `code`, or another exit code if writing fails."""
-    if not data:
+    if count == len(data):
         return code
     from dsops.cli import write_answer
 
-    return write_answer(data, words) or code
+    return write_answer(data[count:], words) or code
 
 
 def _interrupted_hook(words: "list[str]") -> int:

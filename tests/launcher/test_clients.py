@@ -47,12 +47,13 @@ def test_the_request_has_the_stamp_the_folder_the_words_and_the_environment(clie
 
 @both
 def test_an_answer_is_printed(client: str) -> None:
-    """`get` and `credentials` print the bytes of the answer, and nothing else."""
-    with FakeAgent([[HELLO, result(b"hush\0\n")], [result(b"")]]) as agent:
+    """`get`, `credentials` and `render` print the bytes of the answer, however many, and nothing else."""
+    with FakeAgent([[HELLO, result(b"hush\0\n")], [result(b"")], [HELLO, result(b"hush" * 100_000)]]) as agent:
         assert agent.run(client, "get", "PLAIN", "--env", "plain")[:3] == (0, b"hush\0\n", b"")
         done = agent.run(client, "credentials", "x", "--format=process")
         assert done[:3] == (0, b"", b"")
         assert done.requests[0][3:8] == (b"4", b"answer", b"credentials", b"x", b"--format=process")
+        assert agent.run(client, "render", "-e", "plain")[:3] == (0, b"hush" * 100_000, b"")
 
 
 @both
@@ -337,7 +338,7 @@ def test_ctrl_c_ends_the_client_with_130(client: str, words: tuple[str, ...], co
 
 
 @pytest.mark.parametrize(
-    ("state", "stdin"), [("answered,0,7", "printf stdin |"), ("answered,9,7", ""), ("asked,0,9,0", "")]
+    ("state", "stdin"), [("asked,0,0", "printf stdin |"), ("asked,9,0", ""), ("asked,0,0", ""), ("asked,x,0", "")]
 )
 def test_python_takes_over_no_other_descriptor(state: str, stdin: str) -> None:
     """A launcher's state with a standard stream or a file is ignored: what it contains is no answer of the agent."""
@@ -355,7 +356,7 @@ def test_python_takes_over_no_other_descriptor(state: str, stdin: str) -> None:
 @both
 def test_an_answer_that_cannot_be_written_is_an_error(client: str) -> None:
     """A full disk is reported, a reader that has left is not, and no byte is written twice."""
-    with FakeAgent([[result(b"hush" * 50_000)]] * 3) as agent:
+    with FakeAgent([[result(b"hush" * 25_000)]] * 3) as agent:
         words = ("get", "PLAIN", "-e", "plain")
         full = agent.run(client, *words, before="exec >/dev/full")
         assert (full.code, b"can't write to stdout" in full.err, b"hush" in full.err) == (2, True, False)

@@ -323,14 +323,13 @@ def _exchange(connection: "_socket.socket", request: bytes, person: "Person") ->
         connection.close()
 
 
-def listen(
-    connection: "_socket.socket", person: "Person", seconds: float = _HEARD_SECONDS, silent: "Frame" = agent.DEAF
-) -> "Frame | None":
+def listen(connection: "_socket.socket", person: "Person") -> "Frame | None":
     """Return the frame that ends the request; None if the agent ended before it answered.
 
     Returns DEAF or STUCK for an agent that is silent or sends an invalid frame: its process still has the socket,
-    so no new agent can start. The first frame may take `seconds`.
+    so no new agent can start.
     """
+    seconds, silent = _HEARD_SECONDS, agent.DEAF
     is_shown, until = False, monotonic() + _PATIENCE_SECONDS
     try:
         while monotonic() < until:

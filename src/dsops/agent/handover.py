@@ -3,13 +3,10 @@
 The first word is `--launcher=STATE:PATH`. PATH is how the launcher was started, and STATE how far it has come:
 
 - `` (empty): it has sent nothing to the agent.
-- `asked,DESCRIPTOR,SECONDS,CODE`: it has sent the request; the next frame is unread, and may take SECONDS. CODE is 1 if
-  the agent may have used an MFA code.
+- `asked,DESCRIPTOR,WRITTEN`: it has sent the request on the connection, and every frame of the agent is unread. So many
+  bytes of the answer are on stdout already.
 - `failed`: the agent ended while the launcher talked to it.
 - `declined`: the agent has answered, and this process has to do the work itself.
-- `answered,DESCRIPTOR,CODE`: the descriptor is a pipe with the part of the answer that could not be written, and CODE
-  is the exit code of the command.
-- `interrupted`: Ctrl-C interrupted `hook-load`, and the shell needs the names of the files to watch.
 
 The launcher has blocked SIGINT. A `!` before STATE says that SIGINT was already blocked when the launcher started. It
 then stays blocked.
@@ -19,9 +16,9 @@ import _signal  # type: ignore[import-not-found]
 import _socket
 import os
 import sys
-from stat import S_IFIFO, S_IFMT, S_IFSOCK
+from stat import S_IFMT, S_IFSOCK
 
-from dsops.agent import DEAF, STUCK, client
+from dsops.agent import RESULT, client, pack, unpack
 from dsops.startup import NamedTuple
 
 WORD = "--launcher="
@@ -35,52 +32,43 @@ class Handover(NamedTuple):
     """Whether the agent may still do the work."""
     begun: "client.Begun | None" = None
     """Ends the request that the launcher has begun."""
-    unwritten: "tuple[bytes, int] | None" = None
-    """The part of the answer that is not on stdout yet, and the exit code."""
     is_interrupted: bool = False
+    """Whether Ctrl-C interrupted `hook-load`: the shell then needs the names of the files to watch."""
 
 
 def take(words: "list[str]") -> Handover:
     """Remove the launcher's word from the command line, and return its state.
 
-    A state that the launcher can't have written counts as an empty state.
+    A state that the launcher can't have written counts as an empty state. Raises KeyboardInterrupt after a Ctrl-C.
     """
     state, _, sys.argv[0] = words.pop(0)[len(WORD) :].partition(":")
-    if not state.startswith("!"):
-        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [_signal.SIGINT])
+    try:
+        if not state.startswith("!"):
+            _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [_signal.SIGINT])
+    except KeyboardInterrupt:
+        if words[:1] != ["hook-load"]:
+            raise
+        return Handover(is_interrupted=True)
     name, *values = state.removeprefix("!").split(",")
     try:
         if name == "asked":
-            descriptor, seconds, has_code = values
-            silent = STUCK if has_code == "1" else DEAF
-            return Handover(begun=_listener(_connection(_left(descriptor, S_IFSOCK)), float(seconds), silent))
-        if name == "answered":
-            descriptor, code = values
-            with open(_left(descriptor, S_IFIFO), "rb") as pipe:
-                return Handover(unwritten=(pipe.read(), int(code)))
+            descriptor, written = values
+            return Handover(begun=_listener(_connection(int(descriptor)), int(written)))
     except (OSError, ValueError):
         return Handover()
-    return Handover(
-        is_agent_wanted=name != "declined",
-        begun=(lambda _person: None) if name == "failed" else None,
-        is_interrupted=name == "interrupted",
-    )
+    return Handover(is_agent_wanted=name != "declined", begun=(lambda _person: None) if name == "failed" else None)
 
 
-def _left(descriptor: str, kind: int) -> int:
-    """Return the descriptor's number. Raises ValueError or OSError unless the launcher can have left it."""
-    number = int(descriptor)
-    if number <= 2 or S_IFMT(os.fstat(number).st_mode) != kind:  # 0 to 2 are the standard streams
-        raise ValueError("no descriptor of the launcher")
-    return number
-
-
-def _listener(connection: "_socket.socket", seconds: float, silent: "tuple[int, bytes]") -> "client.Begun":
-    """Return a function that reads the frames of the launcher's request to the end."""
+def _listener(connection: "_socket.socket", written: int) -> "client.Begun":
+    """Return a function that ends the launcher's request; the answer is without the bytes that are written."""
 
     def listen(person: "client.Person") -> "tuple[int, bytes] | None":
         try:
-            return client.listen(connection, person, seconds, silent)
+            frame = client.listen(connection, person)
+            if frame is None or frame[0] != RESULT or not written:
+                return frame
+            answer, *code = unpack(frame[1])
+            return RESULT, pack([answer[written:], *code])
         except OSError:
             return None
         finally:
@@ -91,6 +79,8 @@ def _listener(connection: "_socket.socket", seconds: float, silent: "tuple[int, 
 
 def _connection(descriptor: int) -> "_socket.socket":
     """Return the launcher's connection. Raises OSError unless an agent of this user is at its other end."""
+    if descriptor <= 2 or S_IFMT(os.fstat(descriptor).st_mode) != S_IFSOCK:  # 0 to 2 are the standard streams
+        raise OSError("no descriptor of the launcher")
     connection = _socket.socket(fileno=descriptor)
     if connection.family != _socket.AF_UNIX or client.peer_uid(connection) != os.geteuid():
         connection.detach()
