@@ -114,7 +114,9 @@ class AgentServer:
         if self._crew.is_waited_for:
             waits.append(_RELIEF_SECONDS)
         events = self._selector.select(min(_LONGEST_WAIT_SECONDS, max(0.0, min(waits))) + 0.001)
-        if events:
+        if self._is_ending:
+            self._take(events)  # without the turn, so that the socket file is removed at once
+        elif events:
             with self._crew.reading():
                 self._take(events)
         self._crew.relieve()
