@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dsops.policy.language.principals import Principal, is_unique_id
     from dsops.policy.language.reach import ANY_CHARACTER, ANY_TEXT, is_unknown, shown
     from dsops.policy.linting import RULES, SEVERITIES, LintReport, lint
+    from dsops.policy.linting.federation import customer_key
     from dsops.policy.linting.finding import Finding, LintRule, Severity
     from dsops.policy.linting.keys import global_key_type, is_multi_valued
     from dsops.policy.linting.reference import ActionFacts, AuthorizationReference, ServiceFacts
@@ -112,6 +113,7 @@ __all__ = [
     "check_exact_action",
     "check_policy",
     "complete",
+    "customer_key",
     "denial_sentence",
     "differences",
     "evaluate",
@@ -149,6 +151,7 @@ _HOMES = {
     "language.principals": ("Principal", "is_unique_id"),
     "language.reach": ("ANY_CHARACTER", "ANY_TEXT", "is_unknown", "shown"),
     "linting": ("LintReport", "RULES", "SEVERITIES", "lint"),
+    "linting.federation": ("customer_key",),
     "linting.finding": ("Finding", "LintRule", "Severity"),
     "linting.keys": ("global_key_type", "is_multi_valued"),
     "linting.reference": ("ActionFacts", "AuthorizationReference", "ServiceFacts"),

@@ -38,7 +38,7 @@ class PolicyDocument:
             return True
         if self.text and other.text:
             return (self.kind, self.name, self.text) == (other.kind, other.name, other.text)
-        return self.policy is not None and self.policy == other.policy
+        return self.policy is not None and other.policy is not None and _words(self.policy) == _words(other.policy)
 
     def __hash__(self) -> int:
         return hash((self.kind, self.name))
@@ -76,6 +76,25 @@ class PolicyDocument:
         if self._parsed is None:
             self._parsed = check_policy(parse_json(self.text, self.name), self.kind, name=self.name)
         return self._parsed
+
+
+def _words(policy: Policy) -> tuple[object, ...]:
+    """Return what a policy says, without the compiled tests, which are never equal."""
+    return (
+        policy.kind,
+        policy.version,
+        *(
+            (
+                statement.sid,
+                statement.effect,
+                statement.principals,
+                statement.actions[:2],
+                statement.resources[:2] if statement.resources is not None else None,
+                tuple((condition.operator, condition.key, condition.values) for condition in statement.conditions),
+            )
+            for statement in policy.statements
+        ),
+    )
 
 
 Levels = tuple[tuple[PolicyDocument, ...], ...]

@@ -33,9 +33,12 @@ class Assumptions:
         self._evaluator = evaluator
         self._world = evaluator.world
         self._of_role: dict[str, tuple[Assumption, ...]] = {}
+        self._by_caller: dict[str, list[tuple[str, Assumption]]] | None = None
         self._by_account: dict[str, list[IamIdentity]] = {}
         self._by_id: dict[str, IamIdentity] = {}
+        self._all_by_account: dict[str, list[IamIdentity]] = {}
         for identity in self._world.identities.values():
+            self._all_by_account.setdefault(identity.account, []).append(identity)
             if identity.unique_id:
                 self._by_id[identity.unique_id] = identity
             if any(document.mentions("sts:assumerole") for document in identity.policies):
@@ -47,6 +50,16 @@ class Assumptions:
         if known is None:
             known = self._of_role[role_arn] = tuple(self._find(role_arn))
         return known
+
+    def by(self, name: str) -> tuple[tuple[str, Assumption], ...]:
+        """Return the roles that a principal can assume, given by its name. The first call computes all roles."""
+        if self._by_caller is None:
+            self._by_caller = {}
+            for identity in self._world.identities.values():
+                if identity.kind == "role":
+                    for assumption in self.of(identity.arn):
+                        self._by_caller.setdefault(assumption.caller.name, []).append((identity.arn, assumption))
+        return tuple(self._by_caller.get(name, ()))
 
     def gap_of(self, role: IamIdentity) -> Gap | None:
         """Return why it is unknown who can assume the role; None if it is known."""
@@ -75,14 +88,17 @@ class Assumptions:
                 continue
             for kind, text in statement.principals.written:
                 if kind == "AWS":
-                    yield from map(caller_of, self._named(text))
+                    yield from map(caller_of, self._named(text, role.account))
             yield from callers_beyond(self._world, statement)
 
-    def _named(self, text: str) -> Iterator[IamIdentity]:
-        """Yield the users and roles of this world that one entry of type AWS names."""
+    def _named(self, text: str, account: str) -> Iterator[IamIdentity]:
+        """Yield the users and roles that one entry of type AWS names and that may assume a role of the account.
+
+        `*` names each principal of the role's own account itself, so that none of them needs a permission.
+        """
         if text == "*":
-            for identities in self._by_account.values():
-                yield from identities
+            for owner, identities in self._all_by_account.items():
+                yield from identities if owner == account else self._by_account.get(owner, ())
         elif is_unique_id(text):
             yield from filter(None, [self._by_id.get(text)])
         else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from dsops.access.facts.world import Gap, Levels, OrganizationFacts, PolicyDocument, Resource
 from dsops.access.questions.caller import AccessCaller, KnownKeys, known_keys
@@ -60,6 +60,10 @@ class AccessAnswer(NamedTuple):
     def is_possible(self) -> bool:
         """Whether the caller can do it, for some request."""
         return self.verdict in ("yes", "conditional")
+
+
+_GRANTING: Final = frozenset({"identity", "resource", "trust"})
+"""The places of policies that can allow something; control policies and boundaries only limit."""
 
 
 class Topic:
@@ -135,7 +139,7 @@ class Evaluator:
         if document is not None and self._names(document, caller, topic):
             return True
         account = self.account_of(topic.resource, caller)
-        return next(self._missing(caller, topic, account), None) is not None
+        return any(unread.place in _GRANTING for unread, _ in self._missing(caller, topic, account))
 
     def has_allow(self, caller: AccessCaller, topic: Topic) -> bool:
         """Whether one of the caller's own policies has an Allow statement about the topic."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from dsops.access.facts.world import OrganizationFacts
 from dsops.access.questions.caller import ANY_OUTSIDE, AccessCaller
 from dsops.arn import is_account_id, parse_arn
-from dsops.errors import UsageError
+from dsops.errors import UsageError, nearest
+from dsops.text import counted
 
 _KINDS: Final = {"oidc-provider": "tokens of", "saml-provider": "SAML assertions of"}
 _MOST_LISTED: Final = 5
@@ -54,17 +56,36 @@ def find_resource(world: OrganizationFacts, text: str) -> str:
     """
     if text == "*" or parse_arn(text) is not None:
         return text
-    found = [arn for arn in (*world.resources, *world.identities) if text in _names(arn)]
+    hint = "write the resource's ARN, or `*` for an action without resources"
+    return _only((*world.resources, *world.identities), text, "resource", hint)
+
+
+def find_principal(world: OrganizationFacts, text: str) -> str:
+    """Return the ARN of the user or role that the text names: an ARN, a name, or `role/Name`.
+
+    Raises UsageError if no user or role has the name, or if several have it.
+    """
+    hint = "write the ARN of a user or role of the facts"
+    if text in world.identities:
+        return text
+    return _only(tuple(world.identities), text, "user or role", hint)
+
+
+def _only(arns: Iterable[str], text: str, kind: str, hint: str) -> str:
+    """Return the only ARN with that name."""
+    known = [*arns]
+    found = sorted(arn for arn in known if text in _names(arn))
     if len(found) == 1:
         return found[0]
-    if not found:
+    if found:
+        more = f" and {len(found) - _MOST_LISTED} more" if len(found) > _MOST_LISTED else ""
         raise UsageError(
-            f"no resource is called `{text}`",
-            why="none of the facts has this name",
-            hint="write the resource's ARN, or `*` for an action without resources",
+            f"`{text}` is the name of {counted(len(found), f'{kind}')}",
+            why=f"{', '.join(found[:_MOST_LISTED])}{more}",
+            hint="write the ARN of one of them",
         )
-    listed = ", ".join(sorted(found)[:_MOST_LISTED])
-    raise UsageError(f"{len(found)} resources are called `{text}`", why=listed, hint="write the ARN of one of them")
+    near = nearest(text, [name for arn in known for name in _names(arn)])
+    raise UsageError(f"there is no {kind} `{text}` in the facts", hint=f"did you mean `{near}`?" if near else hint)
 
 
 def _names(arn: str) -> tuple[str, ...]:

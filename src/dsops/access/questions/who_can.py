@@ -11,6 +11,7 @@ from dsops.access.facts.world import Gap
 from dsops.access.questions.assuming import Assumptions
 from dsops.access.questions.caller import AccessCaller, caller_of, callers_beyond
 from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic, Verdict
+from dsops.access.questions.samples import samples_of
 
 
 class WayStep(NamedTuple):
@@ -65,32 +66,35 @@ class WhoCan(NamedTuple):
 
 
 def who_can(evaluator: Evaluator, assumptions: Assumptions, action: str, resource: str) -> WhoCan:
-    """Return all principals that can do the action on the resource, an ARN without wildcards, or `*`."""
-    topic = Topic(action, resource)
+    """Return all principals that can do the action on the resource: an ARN, or `*`.
+
+    In an ARN, `*` stands for any text: the answer contains the principals that can do it on one of the resources.
+    """
     direct: list[Way] = []
-    stopped: list[Stopped] = []
-    for identity in evaluator.world.identities.values():
-        caller = caller_of(identity)
-        if not evaluator.may_allow(caller, topic):
-            continue
-        answer = evaluator.ask(caller, topic)
-        if answer.verdict != "no":
-            direct.append(Way((WayStep(caller, action, resource, answer),)))
-        elif evaluator.has_allow(caller, topic):
-            stopped.append(Stopped(caller, answer))
-    for caller in _beyond(evaluator, topic):
-        answer = evaluator.ask(caller, topic)
-        if answer.verdict != "no":
-            direct.append(Way((WayStep(caller, action, resource, answer),)))
+    stopped: dict[str, Stopped] = {}
+    for sample in samples_of(evaluator.world, action, resource):
+        topic = Topic(action, sample)
+        for caller in _candidates(evaluator, topic):
+            answer = evaluator.ask(caller, topic)
+            if answer.verdict != "no":
+                direct.append(Way((WayStep(caller, action, sample, answer),)))
+            elif evaluator.has_allow(caller, topic) and not caller.outside:
+                stopped[caller.name] = Stopped(caller, answer)
     ways = _extended(direct, assumptions)
+    able = {way.caller.name for way in direct}
     gaps = [gap for gap in evaluator.world.gaps if gap.place == "identities"]
     roles = [way.caller.identity for way in ways if way.caller.identity is not None and not way.caller.outside]
     gaps += filter(None, (assumptions.gap_of(role) for role in roles if role.kind == "role"))
-    return WhoCan(action, resource, tuple(ways), tuple(stopped), tuple(gaps))
+    kept = tuple(entry for name, entry in stopped.items() if name not in able)
+    return WhoCan(action, resource, tuple(ways), kept, tuple(gaps))
 
 
-def _beyond(evaluator: Evaluator, topic: Topic) -> Iterator[AccessCaller]:
-    """Yield the callers without an account of this world that the resource's policy names."""
+def _candidates(evaluator: Evaluator, topic: Topic) -> Iterator[AccessCaller]:
+    """Yield the callers that a policy may allow: users, roles, and outsiders whom a resource's policy names."""
+    for identity in evaluator.world.identities.values():
+        caller = caller_of(identity)
+        if evaluator.may_allow(caller, topic):
+            yield caller
     document = evaluator.resource_policy(topic.resource)
     if document is None or document.kind == "trust":
         return
@@ -107,7 +111,7 @@ def _extended(direct: Sequence[Way], assumptions: Assumptions) -> list[Way]:
     """Return the best way of each principal that reaches the goal, by assuming roles or without."""
     best: dict[str, Way] = {}
     order = count()
-    waiting = [(_cost(way), next(order), way) for way in direct]
+    waiting = [(cost_of(way), next(order), way) for way in direct]
     heapify(waiting)
     while waiting:
         _, _, way = heappop(waiting)
@@ -121,10 +125,11 @@ def _extended(direct: Sequence[Way], assumptions: Assumptions) -> list[Way]:
             if assumption.caller.name not in best:
                 step = WayStep(assumption.caller, assumption.action, identity.arn, assumption.answer)
                 longer = Way((step, *way.steps))
-                heappush(waiting, (_cost(longer), next(order), longer))
+                heappush(waiting, (cost_of(longer), next(order), longer))
     return [*best.values()]
 
 
-def _cost(way: Way) -> tuple[int, int, int]:
+def cost_of(way: Way) -> tuple[int, int, int]:
+    """Return how good a way is: the number of unknown steps, of conditional steps, and of all steps."""
     verdicts = [step.answer.verdict for step in way.steps]
     return verdicts.count("unknown"), verdicts.count("conditional"), len(verdicts)

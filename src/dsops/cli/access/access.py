@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dsops.cli.access.outside import EXTERNAL, PUBLIC
+from dsops.cli.access.what_can import PATH, WHAT_CAN
 from dsops.cli.access.who_can import WHO_CAN
 from dsops.cli.framework.command import Group
 
@@ -11,5 +13,5 @@ COMMAND = Group(
         "The answers come from files, so no AWS account is needed. The policy engine decides each of them,\n"
         "and each yes has a request that the policies allow."
     ),
-    commands={"who-can": WHO_CAN},
+    commands={"who-can": WHO_CAN, "what-can": WHAT_CAN, "path": PATH, "public": PUBLIC, "external": EXTERNAL},
 )

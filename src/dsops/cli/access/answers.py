@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dsops.access.facts.world import Gap, OrganizationFacts
 from dsops.access.questions.evaluator import AccessAnswer
 from dsops.access.questions.naming import account_text, arn_text, caller_text
-from dsops.access.questions.who_can import Stopped, Way, WayStep
+from dsops.access.questions.who_can import Stopped, Way
 from dsops.cli.framework.output import Json, answer
 from dsops.cli.framework.screen import dimmed, wrapped
 from dsops.policy import SECRET_KEYS, Condition, lower_case
@@ -21,18 +21,26 @@ def print_way(world: OrganizationFacts, way: Way) -> None:
     roles = [arn_text(world, step.resource) for step in way.steps[:-1]]
     through = f", through {', then '.join(roles)}" if roles else ""
     print_line(f"{caller_text(world, way.caller)}{through}", 2)
-    for step in way.steps:
-        for text in _condition_texts(step.answer):
-            print_line(text, 6)
+    print_conditions(step.answer for step in way.steps)
     if way.verdict == "unknown":
         print_line("not certain: no request was found, or a fact is missing", 6)
-    print_gaps(world, way.gaps, 6)
+    print_gaps(world, (gap for gap in way.gaps if gap.arn), 6)
+
+
+def print_conditions(answers: Iterable[AccessAnswer]) -> None:
+    """Write the conditions that the requests of a way have to meet."""
+    print_lines(condition_texts(answers), 6)
+
+
+def condition_texts(answers: Iterable[AccessAnswer]) -> tuple[str, ...]:
+    """Return the conditions that requests have to meet, each once."""
+    return tuple(dict.fromkeys(text for of_step in answers for text in _condition_texts(of_step)))
 
 
 def print_stopped(world: OrganizationFacts, stopped: Iterable[Stopped]) -> None:
     """Write the principals that have a permission and can't use it, with what stops them."""
     for entry in stopped:
-        print_line(f"{caller_text(world, entry.caller)}: {_reason(entry.answer)}", 2)
+        print_line(f"{caller_text(world, entry.caller)}: {reason_text(entry.answer)}", 2)
 
 
 def print_gaps(world: OrganizationFacts, gaps: Iterable[Gap], indent: int) -> None:
@@ -40,6 +48,12 @@ def print_gaps(world: OrganizationFacts, gaps: Iterable[Gap], indent: int) -> No
     for gap in dict.fromkeys(gaps):
         owner = (gap.arn and arn_text(world, gap.arn)) or (gap.account and account_text(world, gap.account))
         print_line(f"not known: {f'{owner}: ' if owner else ''}{gap.why}", indent)
+
+
+def print_lines(texts: Iterable[str], indent: int) -> None:
+    """Write lines that are wrapped and indented."""
+    for text in texts:
+        print_line(text, indent)
 
 
 def print_line(text: str, indent: int) -> None:
@@ -54,9 +68,17 @@ def way_value(way: Way) -> Json:
         "principal": way.caller.name,
         "account": way.caller.principal.account or None,
         "verdict": way.verdict,
-        "steps": [_step_value(step) for step in way.steps],
+        "steps": steps_value(way),
         "not_known": gaps_value(way.gaps),
     }
+
+
+def steps_value(way: Way) -> Json:
+    """Return the steps of a way for JSON."""
+    return [
+        {"principal": step.caller.name, "action": step.action, "resource": step.resource, **answer_value(step.answer)}
+        for step in way.steps
+    ]
 
 
 def stopped_value(stopped: Iterable[Stopped]) -> Json:
@@ -81,23 +103,20 @@ def gaps_value(gaps: Iterable[Gap]) -> Json:
     ]
 
 
-def _step_value(step: WayStep) -> Json:
-    conditions: list[Json] = [
-        {
-            "effect": opened.effect,
-            "operator": opened.condition.operator,
-            "key": opened.condition.key,
-            "values": list(opened.condition.shown_values),
-        }
-        for opened in step.answer.open
-    ]
+def answer_value(of_step: AccessAnswer) -> dict[str, Json]:
+    """Return an answer for JSON: the verdict, the context of the request that shows it, and the open conditions."""
     return {
-        "principal": step.caller.name,
-        "action": step.action,
-        "resource": step.resource,
-        "verdict": step.answer.verdict,
-        "context": {key: _shown(key, values) for key, values in step.answer.needed.items()},
-        "conditions": conditions,
+        "verdict": of_step.verdict,
+        "context": {key: _shown(key, values) for key, values in of_step.needed.items()},
+        "conditions": [
+            {
+                "effect": opened.effect,
+                "operator": opened.condition.operator,
+                "key": opened.condition.key,
+                "values": list(opened.condition.shown_values),
+            }
+            for opened in of_step.open
+        ],
     }
 
 
@@ -130,7 +149,7 @@ def _examples(needed: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
         yield f"for example with {key} = {', '.join(_shown(key, values))}"
 
 
-def _reason(of_stopped: AccessAnswer) -> str:
+def reason_text(of_stopped: AccessAnswer) -> str:
     """Return which policy stops a principal."""
     decision = of_stopped.decision
     if decision.statement is None or decision.policy is None:

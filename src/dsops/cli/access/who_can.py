@@ -65,9 +65,10 @@ def _print(world: OrganizationFacts, found: WhoCan) -> None:
     if found.stopped:
         answer(heading("\nallowed by their own policies, and stopped", 1))
         print_stopped(world, found.stopped)
-    if found.gaps:
+    gaps = dict.fromkeys((*found.gaps, *(gap for way in found.ways for gap in way.gaps if not gap.arn)))
+    if gaps:
         answer("")
-        print_gaps(world, found.gaps, 0)
+        print_gaps(world, gaps, 0)
 
 
 WHO_CAN = Command(

@@ -117,6 +117,19 @@ SHARED: Final = {
 }
 """The shared providers: those on AWS's list, and those built into IAM."""
 
+
+def customer_key(provider: str) -> str:
+    """Return the condition key that names the customer of a shared OIDC provider, in lower case.
+
+    The provider is given by its ARN or name. The result is "" for a provider with a single customer.
+    """
+    host = lower_case(provider.partition(":oidc-provider/")[2] or provider)
+    shared = SHARED.get(host)
+    if shared is None:
+        return ""
+    return lower_case(shared.claim if ":" in shared.claim else f"{host}:{shared.claim}")
+
+
 _GITHUB: Final = ("token.actions.githubusercontent.com", "vstoken.actions.githubusercontent.com")
 
 

@@ -1,0 +1,90 @@
+"""Find what is reachable from outside of the facts: by anyone, and by accounts that are not among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from dsops.access.questions.assuming import Assumptions
+from dsops.access.questions.caller import ANY_OUTSIDE, AccessCaller, callers_beyond, outside_caller
+from dsops.access.questions.data_actions import data_requests
+from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic
+from dsops.policy import customer_key, lower_case, read_caller
+
+
+class OutsideUse(NamedTuple):
+    """Something that a caller from outside can do."""
+
+    caller: AccessCaller
+    action: str
+    resource: str
+    """The resource, or the role that the caller can assume."""
+    answer: AccessAnswer
+
+    @property
+    def needs_external_id(self) -> bool:
+        """Whether the request has to contain an external ID."""
+        return "sts:externalid" in self.answer.needed
+
+
+_Test = Callable[[AccessCaller, AccessAnswer | None], bool]
+ANONYMOUS = AccessCaller(read_caller("anonymous"))
+
+
+def public_uses(evaluator: Evaluator, assumptions: Assumptions) -> tuple[OutsideUse, ...]:
+    """Return what anyone can do: without credentials, from any account, or as any customer of a shared provider."""
+    uses = [*_role_uses(evaluator, assumptions, _is_anyone)]
+    for resource in evaluator.world.resources:
+        for action, asked in data_requests(resource):
+            topic = Topic(action, asked)
+            for caller in (ANONYMOUS, outside_caller(ANY_OUTSIDE)):
+                use = _use(evaluator, caller, topic)
+                if use is not None:
+                    uses.append(use)
+                    break  # what anyone can do without credentials, every account can do
+    return tuple(uses)
+
+
+def external_uses(evaluator: Evaluator, assumptions: Assumptions) -> tuple[OutsideUse, ...]:
+    """Return what accounts can do that are not among the facts and that a policy names."""
+    uses = [*_role_uses(evaluator, assumptions, _is_named_account)]
+    for resource, known in evaluator.world.resources.items():
+        policy = known.policy.policy if known.policy is not None else None
+        callers = {
+            caller.name: caller
+            for statement in (policy.statements if policy is not None else ())
+            if statement.effect == "Allow"
+            for caller in callers_beyond(evaluator.world, statement)
+            if _is_named_account(caller, None)
+        }
+        for action, asked in data_requests(resource):
+            topic = Topic(action, asked)
+            uses += filter(None, (_use(evaluator, caller, topic) for caller in callers.values()))
+    return tuple(sorted(uses, key=lambda use: (use.caller.name, use.resource, use.action)))
+
+
+def _role_uses(evaluator: Evaluator, assumptions: Assumptions, is_wanted: _Test) -> Iterator[OutsideUse]:
+    for identity in evaluator.world.identities.values():
+        if identity.kind == "role":
+            for assumption in assumptions.of(identity.arn):
+                if is_wanted(assumption.caller, assumption.answer):
+                    yield OutsideUse(assumption.caller, assumption.action, identity.arn, assumption.answer)
+
+
+def _use(evaluator: Evaluator, caller: AccessCaller, topic: Topic) -> OutsideUse | None:
+    answer = evaluator.ask(caller, topic)
+    return None if answer.verdict == "no" else OutsideUse(caller, topic.action, topic.resource, answer)
+
+
+def _is_named_account(caller: AccessCaller, _answer: AccessAnswer | None) -> bool:
+    return caller.outside not in ("", ANY_OUTSIDE)
+
+
+def _is_anyone(caller: AccessCaller, answer: AccessAnswer | None) -> bool:
+    """Whether the caller is any account, or any customer of an identity provider that many customers share."""
+    if caller.outside == ANY_OUTSIDE:
+        return True
+    key = customer_key(caller.principal.federated) if caller.principal.kind == "web-identity" else ""
+    if not key or answer is None:
+        return False
+    return key not in {lower_case(opened.condition.key) for opened in answer.open if opened.effect == "Allow"}

@@ -1,0 +1,51 @@
+"""Find how a principal becomes a role, by assuming one role after the other."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from itertools import count
+
+from dsops.access.questions.assuming import ASSUME, Assumption, Assumptions
+from dsops.access.questions.caller import AccessCaller, caller_of
+from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic
+from dsops.access.questions.who_can import Way, WayStep, cost_of
+
+
+def ways_from(assumptions: Assumptions, caller: AccessCaller) -> list[Way]:
+    """Return the best way to each role that the principal can become, the best first.
+
+    The steps of a way assume roles; the last one assumes the role itself.
+    """
+    best: dict[str, Way] = {}
+    order = count()
+    waiting: list[tuple[tuple[int, int, int], int, Way]] = []
+
+    def expand(name: str, way: Way) -> None:
+        for role, assumption in assumptions.by(name):
+            if role not in best and role != caller.name:
+                longer = Way((*way.steps, _step(role, assumption)))
+                heappush(waiting, (cost_of(longer), next(order), longer))
+
+    expand(caller.name, Way(()))
+    while waiting:
+        _, _, way = heappop(waiting)
+        role = way.steps[-1].resource
+        if role not in best:
+            best[role] = way
+            expand(role, way)
+    return [*best.values()]
+
+
+def _step(role: str, assumption: Assumption) -> WayStep:
+    return WayStep(assumption.caller, assumption.action, role, assumption.answer)
+
+
+def refusal(evaluator: Evaluator, caller: AccessCaller, role: str) -> AccessAnswer:
+    """Return the answer to the principal's own AssumeRole request for the role."""
+    return evaluator.ask(caller, Topic(ASSUME, role))
+
+
+def caller_named(evaluator: Evaluator, arn: str) -> AccessCaller | None:
+    """Return the user or role with this ARN as a caller; None if it is not among the facts."""
+    identity = evaluator.world.identities.get(arn)
+    return caller_of(identity) if identity is not None else None
