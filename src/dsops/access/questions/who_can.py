@@ -90,7 +90,7 @@ def who_can(evaluator: Evaluator, assumptions: Assumptions, action: str, resourc
 
 
 def _candidates(evaluator: Evaluator, topic: Topic) -> Iterator[AccessCaller]:
-    """Yield the callers that a policy may allow: users, roles, and outsiders whom a resource's policy names."""
+    """Yield the callers that a policy may allow: users, roles, and outsiders in a resource's policy."""
     for identity in evaluator.world.identities.values():
         caller = caller_of(identity)
         if evaluator.may_allow(caller, topic):
