@@ -114,6 +114,7 @@ SECRET = "arn:aws:secretsmanager:us-east-1:111111111111:secret"
         ("secretsmanager", "GetSecretValue", {"SecretId": "prod/db"}, f"{SECRET}:prod/db-??????"),
         ("iam", "GetRole", {"RoleName": "Deploy"}, ""),
         ("kms", "Decrypt", {"CiphertextBlob": b"x"}, ""),
+        ("sts", "AssumeRole", {"RoleArn": "arn:aws:iam::111111111111:role/R", "RoleSessionName": "run"}, ""),
     ],
 )
 def test_a_statement_for_always_allows_exactly_what_was_asked(
@@ -126,6 +127,7 @@ def test_a_statement_for_always_allows_exactly_what_was_asked(
     guard.send(request)
 
     assert [question.exact for question in questions] == [exact]
+    assert questions[0].is_destructive is (operation == "AssumeRole")
     if exact:
         allowing = Guarded(layer_of(allow(questions[0].action, exact)), placeholder=guard.placeholder)
         assert isinstance(allowing.send(request), Forward)

@@ -77,3 +77,12 @@ def test_a_path_that_is_too_long(tmp_path: Path) -> None:
     assert "hint: name a folder with a shorter path" in result.stderr
     assert not (tmp_path / "long").exists()
     assert os.listdir(tmp_path / "files") == []
+
+
+def test_only_guard_serve_uses_a_socket(tmp_path: Path) -> None:
+    """The command of `exec` could not reach the socket, so that a socket is no address there."""
+    command = "dsops exec --no-agent --config dsops.yaml --credentials dev --guard read-only --listen unix:s -- true"
+    result = run(tmp_path, *command.split())
+
+    assert "dsops: error[usage]: `--listen unix:s` is not an IP address\n" in result.stderr
+    assert not (tmp_path / "s").exists()

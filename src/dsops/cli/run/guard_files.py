@@ -65,7 +65,7 @@ class GuardPolicyFiles:
         try:
             write_over(path, old.encode(), new.encode())
         except DsopsError as error:
-            return error.message
+            return f"{error.message} ({error.why})" if error.why else error.message
         self._texts[name] = new
         remember(path, new.encode(), self._runtime.environ)
         return ""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from dsops.guard.decision import GuardDecision
+from dsops.guard.decision import RETURNS_KEYS, GuardDecision
 from dsops.policy import ANY_CHARACTER, ANY_TEXT, shown
 from dsops.recording.call import ANY_ONE, as_pattern
 from dsops.service_reference import ServiceReference
@@ -22,7 +22,7 @@ class Asked(NamedTuple):
     """The resource for the user, with `*` and `?` for unknown parts."""
     is_destructive: bool
     exact: str
-    """The resource for a statement that allows this resource and no other; "" if the guard does not know it exactly."""
+    """The resource for a statement that allows this resource and no other; "" if there must be no such statement."""
 
 
 AskUser = Callable[[Asked], Answer]
@@ -73,17 +73,18 @@ class Approvals:
         """Return the resource as a pattern that matches nothing else; "" if there is none.
 
         `*` is exact for an action that can be allowed only on `*`. The six characters at the end of a secret's ARN may
-        be unknown: a pattern with `??????` matches no other secret.
+        be unknown: a pattern with `??????` matches no other secret. Actions that return keys, which need no guard, are
+        not for `always`: the user has to write such a statement.
         """
         prefix, _, name = action.lower().partition(":")
         use = self._reference.use_of(prefix, name)
         if use is not None and not use.kinds:
             return "*"
-        if ANY_TEXT in resource or resource == "*":
+        if ANY_TEXT in resource or resource == "*" or action.lower() in RETURNS_KEYS:
             return ""
         return as_pattern(resource.replace(ANY_CHARACTER, ANY_ONE))
 
     def _is_destructive(self, action: str) -> bool:
         prefix, _, name = action.partition(":")
         level = self._reference.access_level(prefix.lower(), name.lower())
-        return level == _DESTRUCTIVE_LEVEL or name.startswith(_DESTRUCTIVE)
+        return level == _DESTRUCTIVE_LEVEL or name.startswith(_DESTRUCTIVE) or action.lower() in RETURNS_KEYS
