@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dsops.guard.decision import GuardDecision
+    from dsops.guard.destinations import EndpointOverride, Network
     from dsops.guard.gate import Ask
-    from dsops.guard.hosts import Network
-    from dsops.guard.targets import EndpointOverride
 
 SESSION_ARN = "arn:aws:sts::111111111111:assumed-role/Deploy/run"
 REAL = Keys(access_key_id="ASIAREALREALREALREAL", secret_access_key="r" * 40, session_token="real-token")

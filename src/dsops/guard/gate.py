@@ -13,13 +13,14 @@ from dsops.errors import SandboxRefusal
 from dsops.guard.caller import GuardCaller
 from dsops.guard.chunks import ChunkResigner
 from dsops.guard.decision import GuardDecision, Judge, Judged, Outcome
+from dsops.guard.destinations import EndpointOverride, Network
 from dsops.guard.exchange import Begin, Forward, Forwarded, RequestHead, Tunnel
-from dsops.guard.hosts import Network, OtherHosts
+from dsops.guard.hosts import OtherHosts
 from dsops.guard.placeholder import PlaceholderKeys
 from dsops.guard.reading import as_request, check_unambiguous
-from dsops.guard.received import Received, has_streamed_body, read_head, read_whole
+from dsops.guard.received import Received, has_streamed_body, may_be_streamed, read_head, read_whole
 from dsops.guard.signing import Scope, sign
-from dsops.guard.targets import EndpointOverride, SendTarget, target_of
+from dsops.guard.targets import SendTarget, target_of
 from dsops.policy import LimitingPolicies
 from dsops.request.messages import HttpAnswer, HttpRequest
 from dsops.request.wire.error_responses import answer_refusal
@@ -39,7 +40,7 @@ class _Work(NamedTuple):
     """A request on its way through the gate."""
 
     head: RequestHead
-    request: HttpRequest
+    request: HttpRequest | None = None
     route: Route | None = None
     region: str = ""
     judged: Judged | None = None
@@ -89,6 +90,8 @@ class PolicyGate:
         """Say whether the decision needs the body. Uploads that S3 can check by themselves are decided by the head."""
         if self._others.is_other(head):
             return "head"
+        if not may_be_streamed(head):
+            return "body"
         try:
             return "head" if has_streamed_body(as_request(head, None), _host(head)) else "body"
         except SandboxRefusal:
@@ -98,14 +101,14 @@ class PolicyGate:
         """Return the request to send with the real session's signature, or AWS's error."""
         if self._others.is_other(head):
             return self._others.forward(head)
-        work = _Work(head, HttpRequest(head.method, head.path, head.query, dict(head.headers), b"", head.peer))
+        work = _Work(head)
         try:
             request = as_request(head, body)
-            work = work._replace(request=request)
+            work = _Work(head, request)
             received = self._received(request, _host(head), has_body=body is not None)
-            work = work._replace(request=received.request, route=received.route, region=received.claim.region)
+            work = _Work(head, received.request, received.route, received.claim.region)
             target = target_of(received, head, self._override)
-            work = work._replace(region=target.region)
+            work = _Work(head, received.request, received.route, target.region)
             work = await self._judged(work, received, target)
             over = self._limit(target.region)
             if over:
@@ -139,7 +142,7 @@ class PolicyGate:
                 now=self._now().timestamp(),
                 approved=approved,
             )
-            work = work._replace(judged=judged, is_asked=bool(approved))
+            work = _Work(work.head, work.request, work.route, work.region, judged, bool(approved))
             if judged.refusal is None:
                 return work
             denied = judged.questions[-1]
@@ -189,7 +192,11 @@ class PolicyGate:
 
     def _refuse(self, work: _Work, refused: SandboxRefusal, outcome: Outcome) -> HttpAnswer:
         self._on_decision(self._decision(work, outcome, answer_of(refused).message or answer_of(refused).code))
-        return answer_refusal(work.request, work.route, refused, _request_id())
+        head = work.head
+        request = work.request
+        if request is None:
+            request = HttpRequest(head.method, head.path, head.query, dict(head.headers), b"", head.peer)
+        return answer_refusal(request, work.route, refused, _request_id())
 
     def _decision(self, work: _Work, outcome: Outcome, reason: str) -> GuardDecision:
         route, judged = work.route, work.judged

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Final, Literal
+from typing import Final
 
+from dsops.guard.destinations import Network
 from dsops.guard.endpoints import is_aws_host
 from dsops.guard.exchange import Forward, RequestHead, Tunnel
 from dsops.guard.http.local import is_local_address
 from dsops.request.messages import HttpAnswer
-
-Network = Literal["aws", "all"] | tuple[str, ...]
-"""`aws` for only AWS's hosts, `all`, or patterns of further hosts such as `*.example.com`."""
 
 _HTTPS: Final = 443
 _DROPPED: Final = frozenset(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -43,8 +44,28 @@ _SIGNATURE_PARAMETERS: Final = frozenset(
 
 def as_request(head: RequestHead, body: bytes | None) -> HttpRequest:
     """Return the request with its headers as a mapping. Raises SandboxRefusal."""
-    headers: dict[str, str] = {}
-    for name, value in head.headers:
+    headers = _mapping(head.headers)
+    if not head.path.startswith("/") or not _TARGET.fullmatch(head.path) or "?" in head.path:
+        raise ambiguous("the path has characters that must be percent-encoded")
+    if not _TARGET.fullmatch(head.query):
+        raise ambiguous("the query has characters that must be percent-encoded")
+    return HttpRequest(head.method, head.path, head.query, headers, body or b"", head.peer)
+
+
+def _mapping(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return the headers as a mapping. Raises SandboxRefusal for invalid and for repeated ones."""
+    headers = {name: value.strip(" \t") for name, value in pairs}
+    # The expressions describe single characters, so they match all names, or all values, at once.
+    if (
+        len(headers) == len(pairs)
+        and "" not in headers
+        and _TOKEN.fullmatch("".join(headers))
+        and _VALUE.fullmatch("".join([value for _, value in pairs]))
+        and _OVERRIDES.isdisjoint(headers)
+    ):
+        return headers
+    headers.clear()
+    for name, value in pairs:
         if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value) or name in _OVERRIDES:
             raise ambiguous(f"the header `{name[:64]}` is not valid here")
         if name in headers:
@@ -52,11 +73,7 @@ def as_request(head: RequestHead, body: bytes | None) -> HttpRequest:
                 raise ambiguous(f"the header `{name}` is repeated")
             value = f"{headers[name]}, {value}"  # noqa: PLW2901 - the joined value takes the place of the last one
         headers[name] = value.strip(" \t")
-    if not head.path.startswith("/") or not _TARGET.fullmatch(head.path) or "?" in head.path:
-        raise ambiguous("the path has characters that must be percent-encoded")
-    if not _TARGET.fullmatch(head.query):
-        raise ambiguous("the query has characters that must be percent-encoded")
-    return HttpRequest(head.method, head.path, head.query, headers, body or b"", head.peer)
+    return headers
 
 
 def check_unambiguous(route: Route, request: HttpRequest) -> None:
@@ -167,12 +184,18 @@ def _check_query(route: Route, names: Iterable[str]) -> None:
 
 def _check_members(route: Route) -> None:
     """Refuse parameters that the operation's model lacks: what they do is unknown."""
-    shape = operation_model(route.service, route.operation).input_shape
-    members = () if shape is None else shape.members.items()
-    known = {str(member.serialization.get("name", name)) for name, member in members}
+    known = _member_names(route.service, route.operation)
     for name in route.document:
         if name not in known and name != "__type":
             raise ambiguous(f"{route.service}:{route.operation} has no parameter `{name[:64]}` in botocore's model")
+
+
+@cache
+def _member_names(service: str, operation: str) -> frozenset[str]:
+    """Return the names that the operation's parameters have in a JSON object."""
+    shape = operation_model(service, operation).input_shape
+    members = () if shape is None else shape.members.items()
+    return frozenset(str(member.serialization.get("name", name)) for name, member in members)
 
 
 def _has_opaque_body(route: Route) -> bool:
@@ -192,7 +215,8 @@ def _check_once(names: Iterable[str]) -> None:
 def _check_json(body: bytes) -> None:
     """Refuse a JSON body with a repeated name. Bodies that are not JSON were refused before."""
     if body:
-        json.loads(body, object_pairs_hook=_distinct)
+        # As `json.loads` does, with a decoder that is made only once.
+        _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
 
 
 def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -200,6 +224,9 @@ def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(members) != len(pairs):
         _check_once(name for name, _ in pairs)
     return members
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_distinct)
 
 
 def without_signature(query: str) -> str:

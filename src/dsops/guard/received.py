@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from dsops.guard.every_service import find_any_route, scope_name
+from dsops.guard.exchange import RequestHead
 from dsops.guard.placeholder import PlaceholderKeys
 from dsops.guard.reading import ambiguous, without_signature
 from dsops.request.messages import HttpRequest
@@ -59,13 +60,19 @@ class Received(NamedTuple):
         return "&".join(part for part in parts if not part.lower().startswith("x-amz-"))
 
 
+def may_be_streamed(head: RequestHead) -> bool:
+    """Whether a request may have a body that `has_streamed_body` is true for, by its method and signature."""
+    if head.method not in {"PUT", "POST"}:
+        return False
+    return "X-Amz-Signature=" in head.query or any(name == "x-amz-content-sha256" for name, _ in head.headers)
+
+
 def has_streamed_body(request: HttpRequest, host: str) -> bool:
-    """Whether the operation can be decided by the head: it takes a file, and the signature does not need the body."""
+    """Whether the operation can be decided by the head: it takes a file, and the signature does not need the body.
+
+    The request is one that `may_be_streamed`.
+    """
     headers = request.headers
-    if "x-amz-content-sha256" not in headers and "X-Amz-Signature=" not in request.query:
-        return False
-    if request.method not in {"PUT", "POST"}:
-        return False
     route = find_any_route(request, host, _scope_region(request))
     if route.request is None:
         return False

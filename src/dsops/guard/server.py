@@ -13,6 +13,7 @@ from dsops.guard.http.exchange import Gate
 from dsops.guard.http.limits import Limits
 from dsops.guard.http.serving import Serving
 from dsops.guard.http.upstream import Network
+from dsops.guard.listener import open_listener
 
 _CLOSE_SECONDS = 0.9
 
@@ -52,11 +53,8 @@ class GuardServer:
 
     def start(self) -> None:
         """Listen, and start the thread. Connections are accepted from now on. Raises OSError for a used address."""
-        if isinstance(self._listen, socket.socket):
-            self._socket = self._listen
-        else:
-            family = socket.AF_INET6 if ":" in self._listen[0] else socket.AF_INET
-            self._socket = socket.create_server(self._listen, family=family, backlog=1_024)
+        listen = self._listen
+        self._socket = listen if isinstance(listen, socket.socket) else open_listener(listen)
         self._serving.port = self.address[1]
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(self._on_error)

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
 from dsops.errors import SandboxRefusal
+from dsops.guard.destinations import EndpointOverride
 from dsops.guard.endpoints import endpoint_of, is_account_endpoint, is_endpoint_of, names_a_bucket
 from dsops.guard.exchange import RequestHead
 from dsops.guard.received import Received
@@ -17,14 +18,6 @@ _HTTPS: Final = 443
 _PORTS: Final = frozenset((80, _HTTPS))
 _NOT_BUCKETS: Final = ("-s3alias", "--ol-s3", "--x-s3", "--xa-s3", ".mrap")
 """Endings of names that stand in place of a bucket's name: access points, directory buckets."""
-
-
-class EndpointOverride(NamedTuple):
-    """An endpoint that takes the requests of all services, such as a sandbox."""
-
-    host: str
-    port: int
-    is_tls: bool
 
 
 class SendTarget(NamedTuple):

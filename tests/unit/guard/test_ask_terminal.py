@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from dsops.cli.run.guard_ask import ask_user
-from dsops.guard.run.approvals import Asked
+from dsops.guard.run.options import Asked
 from tests.terminal import Terminal, python
 
 COMMAND_HAS_TERMINAL = """
     import os, signal, sys
     from dsops.cli.run.guard_ask import ask_user
-    from dsops.guard.run.approvals import Asked
+    from dsops.guard.run.options import Asked
     from dsops.process.watch import spawn
     from dsops.process.terminal import SharedTerminal
     pid = spawn("/bin/cat", ["cat"], {})

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dsops.guard.destinations import EndpointOverride
 from dsops.guard.exchange import Forward, Forwarded
-from dsops.guard.targets import EndpointOverride
 from dsops.request.messages import HttpAnswer, HttpRequest
 from tests.guards import SESSION_ARN, Guarded, allow, arrived, check_real, deny, direct, layer_of, proxied, refusal_of
 from tests.sandboxes import Keys, sign

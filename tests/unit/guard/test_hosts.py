@@ -6,9 +6,9 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
+from dsops.guard.destinations import Network
 from dsops.guard.endpoints import is_aws_host
 from dsops.guard.exchange import Forward
-from dsops.guard.hosts import Network
 from dsops.request.messages import HttpAnswer, HttpRequest
 from tests.guards import Guarded, allow, check_real, layer_of, proxied, refusal_of
 

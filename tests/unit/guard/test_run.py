@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dsops.guard.exchange import Forward
-from dsops.guard.run.approvals import Answer, Approvals, Asked
+from dsops.guard.run.approvals import Approvals
 from dsops.guard.run.limits import RunLimits
+from dsops.guard.run.options import Answer, Asked
 from dsops.guard.run.trail import act_of, denial_text
 from tests.guards import SESSION_ARN, Guarded, allow, deny, layer_of, reference
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from importlib.util import find_spec
 
 from dsops.agent.client import folder_of
 from dsops.cli.framework.command import Arguments
@@ -27,6 +28,7 @@ _FILES_WITH_CREDENTIALS = (
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 )
+_LOADED_LATER = ("botocore", "cbor2", "httptools")
 _FOLDERS_IN_HOME = (".aws", ".gnupg", ".password-store", ".docker/run")
 _SOCKET_VARIABLES = (
     "SSH_AUTH_SOCK",
@@ -72,6 +74,8 @@ def open_guarded(
     try:
         from dsops.cli.run.guard_options import options_of
         from dsops.guard.run.running import RunningGuard
+
+        _find_packages()
     except ImportError as error:
         if (error.name or "").startswith("dsops"):
             raise
@@ -90,7 +94,14 @@ def open_guarded(
             options = options._replace(listen=start.listener)
         guard = RunningGuard(options, session, runtime)
         opened.pop_all()
-    return Guarded(ChildIdentity(guard.variables(empty_file()), step.region), (guard.attendant,), start)
+    return Guarded(ChildIdentity(guard.variables(empty_file()), step.region), guard.attendants, start)
+
+
+def _find_packages() -> None:
+    """Raise ModuleNotFoundError if a package is missing that is loaded only after the command has started."""
+    for name in _LOADED_LATER:
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(name=name)
 
 
 def _hidden(runtime: Runtime) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from dsops.cli.framework.prompt import ask_text
 from dsops.cli.framework.screen import alarming
-from dsops.guard.run.approvals import Answer, Asked
+from dsops.guard.run.options import Answer, Asked
 from dsops.text import clean
 
 _TERMINAL = "/dev/tty"

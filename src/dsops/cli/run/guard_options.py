@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import note
@@ -16,17 +17,18 @@ from dsops.credentials import Credentials
 from dsops.errors import CredentialsInvalid, ExtraMissing, UsageError
 from dsops.extras import install_command
 from dsops.guard.caller import GuardCaller, caller_of
-from dsops.guard.hosts import Network
+from dsops.guard.destinations import Network
 from dsops.guard.policies import load_policies
-from dsops.guard.run.approvals import Answer, Asked, AskUser
 from dsops.guard.run.limits import RunLimits
-from dsops.guard.run.running import GuardOptions
+from dsops.guard.run.options import Answer, Asked, AskUser, GuardOptions
 from dsops.plan import Plan, Step
 from dsops.plan.own_policy import policy_of_reads
-from dsops.recording.recorder import RunRecorder
 from dsops.runtime import Runtime
 from dsops.service_reference import open_reference
 from dsops.user_folders import config_folder, shown_path
+
+if TYPE_CHECKING:
+    from dsops.recording.recorder import RunRecorder
 
 AUTO = "auto"
 _EVERYTHING = "everything"
@@ -63,7 +65,7 @@ def options_of(
         _limits(arguments, runtime),
         listen=_address(arguments, runtime),
         certificates=_certificates(arguments, runtime),
-        recorder=RunRecorder(os.path.join(runtime.folder, arguments.text(RECORD))) if arguments.text(RECORD) else None,
+        recorder=_recorder(arguments, runtime),
         show=note,
         ask=_asking(files, runtime, is_isolated=hidden is not None) if arguments.switch(ASK) else None,
     )
@@ -86,6 +88,14 @@ def _asking(files: GuardPolicyFiles, runtime: Runtime, *, is_isolated: bool) -> 
         return "run"
 
     return ask
+
+
+def _recorder(arguments: Arguments, runtime: Runtime) -> RunRecorder | None:
+    if not arguments.text(RECORD):
+        return None
+    from dsops.recording.recorder import RunRecorder
+
+    return RunRecorder(os.path.join(runtime.folder, arguments.text(RECORD)))
 
 
 def _certificates(arguments: Arguments, runtime: Runtime) -> str:

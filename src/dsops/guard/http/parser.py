@@ -159,6 +159,7 @@ class _MessageParser:
 
 
 _END = End()
+_TOO_MUCH = "the upstream sent more than its response"
 
 
 class RequestParser(_MessageParser):
@@ -207,9 +208,25 @@ class ResponseParser(_MessageParser):
         self._is_head = is_head
         self._reason = b""
         self._start: ResponseStart | None = None
+        self._left = 0
+        """The bytes of a body with a known length that have not arrived."""
         self.is_over = False
         """Whether the whole response has arrived."""
         self._parser = HttpResponseParser(self)
+
+    def feed(self, data: bytes) -> None:
+        """Parse the next bytes of the connection. The rest of a body with a known length is passed on unparsed."""
+        if not self._left or self.failed:
+            super().feed(data)
+            return
+        has_more = len(data) > self._left
+        piece = data[: self._left] if has_more else data
+        self._left -= len(piece)
+        self._emit(piece)
+        if not self._left:
+            self._finish(_END)
+        if has_more:
+            self.fail(502, _TOO_MUCH)
 
     def on_status(self, reason: bytes) -> None:
         """Collect the reason phrase."""
@@ -228,6 +245,7 @@ class ResponseParser(_MessageParser):
         keep_alive = parser.should_keep_alive() and (start.length is not None or start.is_chunked or not start.has_body)
         self._start = start = start._replace(keep_alive=keep_alive)
         self.is_body = True
+        self._left = (start.length or 0) if start.has_body else 0
         self._emit(start)
         if self._is_head and start.status >= 200:
             self._finish(_END)
@@ -235,12 +253,14 @@ class ResponseParser(_MessageParser):
     def on_body(self, data: bytes) -> None:
         """Pass on a piece of the body."""
         if self.is_over:
-            raise _MessageError(502, "the response to a HEAD request has a body")
+            raise _MessageError(502, _TOO_MUCH)
+        self._left -= len(data) if self._left else 0
         super().on_body(data)
 
     def on_message_complete(self) -> None:
         """Pass on the end of the response."""
         trailers = self._take_fields()
+        self._left = 0
         if not self.is_over:
             self._finish(End(tuple([field for field in trailers if field[0].lower() not in _FRAMING])))
 

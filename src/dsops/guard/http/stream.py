@@ -9,6 +9,9 @@ from typing import cast
 from dsops.guard.http.limits import Limits
 from dsops.guard.http.parser import Part
 
+_MOST_JOINED = 65_536
+"""Pieces of a body are joined until they have this size."""
+
 
 class ConnectionLostError(Exception):
     """The other side closed the connection, or stopped sending or reading for too long."""
@@ -98,7 +101,7 @@ class Stream(asyncio.Protocol):
         return bool(self._parts)
 
     async def next_part(self) -> Part:
-        """Return the next part; adjacent pieces of a body as one. Raises ConnectionLostError."""
+        """Return the next part; small adjacent pieces of a body as one. Raises ConnectionLostError."""
         parts = self._parts
         while not parts:
             if self.lost:
@@ -121,10 +124,13 @@ class Stream(asyncio.Protocol):
         return part
 
     def _joined(self, first: bytes) -> bytes:
-        pieces = [first]
-        while self._parts and isinstance(self._parts[0], bytes):
-            pieces.append(cast("bytes", self._parts.popleft()))
-        return b"".join(pieces)
+        """Return the piece with those after it, as long as they are small: a copy of large ones would cost more."""
+        pieces, size = [first], len(first)
+        while size < _MOST_JOINED and self._parts and isinstance(self._parts[0], bytes):
+            piece = cast("bytes", self._parts.popleft())
+            pieces.append(piece)
+            size += len(piece)
+        return b"".join(pieces) if len(pieces) > 1 else first
 
     # --- writing
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
 
@@ -33,7 +33,7 @@ def request_head(forward: Forward, start: RequestStart, *, length: int | None, e
     if _METHOD.match(forward.method) is None or _TARGET.match(forward.target) is None:
         raise ValueError("the method or the target of the request has a character that is not allowed")
     headers = [header for header in forward.headers if header[0].lower() not in _NOT_SENT]
-    if not any(name.lower() == "host" for name, _ in headers):
+    if "host" not in [name.lower() for name, _ in headers]:
         headers.insert(0, ("host", authority(forward.host, forward.port, is_tls=forward.is_tls)))
     if length is None:
         headers.append(("transfer-encoding", "chunked"))
@@ -92,13 +92,12 @@ def authority(host: str, port: int, *, is_tls: bool) -> str:
     return name if port == (443 if is_tls else 80) else f"{name}:{port}"
 
 
-def _head(first: str, headers: Iterable[tuple[str, str]]) -> bytes:
-    lines = [first]
-    for name, value in headers:
-        if _NAME.match(name) is None:
-            raise ValueError("the name of a header has a character that is not allowed")
-        lines.append(f"{name}: {value}")
-    return _lines(lines)
+def _head(first: str, headers: Sequence[tuple[str, str]]) -> bytes:
+    names = [name for name, _ in headers]
+    # The expression describes single characters, so it matches all names at once.
+    if names and ("" in names or _NAME.match("".join(names)) is None):
+        raise ValueError("the name of a header has a character that is not allowed")
+    return _lines([first, *[f"{name}: {value}" for name, value in headers]])
 
 
 def _lines(lines: list[str]) -> bytes:

@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal, NamedTuple
 
 from dsops.guard.decision import RETURNS_KEYS, GuardDecision
+from dsops.guard.run.options import Answer, Asked, AskUser
 from dsops.policy import ANY_CHARACTER, ANY_TEXT, shown
 from dsops.recording.call import ANY_ONE, as_pattern
 from dsops.service_reference import ServiceReference
 
-Answer = Literal["once", "run", "no"]
-
-
-class Asked(NamedTuple):
-    """An action that no policy allows or denies."""
-
-    action: str
-    resource: str
-    """The resource for the user, with `*` and `?` for unknown parts."""
-    is_destructive: bool
-    exact: str
-    """The resource for a statement that allows this resource and no other; "" if there must be no such statement."""
-
-
-AskUser = Callable[[Asked], Answer]
 _DESTRUCTIVE_LEVEL = "Permissions management"
 _DESTRUCTIVE = ("Delete", "Terminate", "Remove", "Purge", "Destroy", "Deregister", "Disable", "ScheduleKeyDeletion")
 

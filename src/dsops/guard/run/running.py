@@ -1,4 +1,4 @@
-"""The guard of one command, put together: keys, authority, gate, server, audit trail and recording."""
+"""The guard of one command, put together: keys, authority, address, and what is loaded while the command starts."""
 
 from __future__ import annotations
 
@@ -6,109 +6,65 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from dsops.credentials import Credentials
 from dsops.dumps import close_memory
 from dsops.endpoint import better_address, is_loopback, parse_address
 from dsops.errors import UsageError, VariableInvalid
 from dsops.guard.authority import Authority
-from dsops.guard.caller import GuardCaller
-from dsops.guard.decision import GuardDecision
-from dsops.guard.gate import PolicyGate
-from dsops.guard.hosts import Network
-from dsops.guard.http.upstream import Network as UpstreamNetwork
+from dsops.guard.destinations import EndpointOverride
 from dsops.guard.placeholder import new_placeholder
-from dsops.guard.run.approvals import Approvals, AskUser
 from dsops.guard.run.attendant import GuardAttendant
 from dsops.guard.run.child_variables import ENDPOINT, guarded_variables
-from dsops.guard.run.limits import RunLimits
-from dsops.guard.run.trail import act_of, denial_text
+from dsops.guard.run.late_server import LateServer
+from dsops.guard.run.options import GuardOptions
 from dsops.guard.run.trust_file import write_trust_file
 from dsops.guard.run.unix_socket import PORT, open_socket
-from dsops.guard.server import GuardServer
-from dsops.guard.targets import EndpointOverride
-from dsops.policy import ANY_CHARACTER, ANY_TEXT, LimitingPolicies
-from dsops.recording.decisions import calls_of
-from dsops.recording.recorder import RunRecorder
 from dsops.runtime import Runtime
 from dsops.secret import Secret
-from dsops.service_reference import ServiceReference
 
-_MOST_SHOWN = 20
-"""The most denials that are shown on the terminal. The audit trail has all of them."""
-
-
-class GuardOptions(NamedTuple):
-    """What a guarded command may do, and with which identity."""
-
-    store: str
-    caller: GuardCaller
-    policies: LimitingPolicies
-    reference: ServiceReference
-    network: Network
-    """Which other hosts the command may reach: `aws` for none, `all`, or patterns of host names."""
-    limits: RunLimits
-    listen: tuple[str, int] | socket.socket | str = ("127.0.0.1", 0)
-    """Where to serve: an address and port (0 for a free port), a listening socket, or the path of a Unix socket."""
-    certificates: str = ""
-    """Where to write the certificates that the command trusts; "" for a temporary file."""
-    recorder: RunRecorder | None = None
-    show: Callable[[str], None] = lambda _: None
-    """Shows a line to the user."""
-    ask: AskUser | None = None
-    """Asks the user about a request that the policies neither allow nor deny, in the loop that watches the command."""
+if TYPE_CHECKING:
+    from dsops.guard.server import GuardServer
 
 
 class RunningGuard:
     """A guard that serves one command, from its creation to `close`."""
 
     def __init__(self, options: GuardOptions, session: Callable[[], Credentials | None], runtime: Runtime) -> None:
-        """Start the server. Raises ConfigError for an unusable endpoint or certificate, UsageError for an address."""
+        """Listen. The server is loaded in the turns of `attendants`, when the command has been started.
+
+        Raises ConfigError for an unusable endpoint or certificate, UsageError for an address.
+        """
         close_memory()
         self._options = options
         self._runtime = runtime
-        self._shown: set[str] = set()
+        self._session = session
         self._keys = new_placeholder()
-        self.attendant = GuardAttendant(self.close)
-        approvals = options.ask and Approvals(options.ask, self.attendant.post, options.reference)
-        authority = Authority(runtime.now())
-        gate = PolicyGate(
-            self._keys,
-            session,
-            options.caller,
-            options.policies,
-            options.reference,
-            network=options.network,
-            endpoint_override=override_of(runtime.environ),
-            limit=options.limits.refusal,
-            now=runtime.now,
-            on_decision=self._decided,
-            ask=approvals.approve if approvals else None,
-        )
+        self._override = override_of(runtime.environ)
+        self._authority = Authority(runtime.now())
         self._trust_file, self._delete_trust_file = write_trust_file(
-            authority.certificate, runtime.environ, runtime.folder, options.certificates
+            self._authority.certificate, runtime.environ, runtime.folder, options.certificates
         )
         try:
-            self._server = self._started(gate, authority)
+            self._server = self._listening()
         except BaseException:
             self._delete_trust_file()
             raise
+        self._attendant = GuardAttendant(self.close, self._write_journal)
+        self.attendants = (self._server, self._attendant)
 
-    def _started(self, gate: PolicyGate, authority: Authority) -> GuardServer:
-        listen, runtime = self._options.listen, self._runtime
+    def _listening(self) -> LateServer:
+        listen = self._options.listen
         try:
             opened = open_socket(listen) if isinstance(listen, str) else listen
-            network = UpstreamNetwork(runtime.environ, runtime.folder)
-            server = GuardServer(gate, authority, network, listen=opened, report=self._bug)
-            server.start()
+            return LateServer(opened, self._make_server, self._bug)
         except OSError as error:
             why = (error.strerror or "unknown reason").lower()
             hint = "leave out the port to use a free one, or name an address of this machine"
             if isinstance(listen, str):
                 hint = f"name another file: dsops can't make a socket at {listen}"
             raise UsageError("the guard can't listen on the address of `--listen`", why=why, hint=hint) from error
-        return server
 
     def variables(self, empty_file: str) -> dict[str, Secret]:
         """Return the variables that send the command's requests to the guard."""
@@ -119,7 +75,7 @@ class RunningGuard:
 
     def close(self) -> None:
         """End the server, within a second, and delete the file with the certificates."""
-        self._server.close()
+        self._server.end()
         self._delete_trust_file()
         if isinstance(self._options.listen, str):
             with suppress(OSError):
@@ -127,28 +83,28 @@ class RunningGuard:
         if self._options.recorder is not None:
             self._options.recorder.close()
 
-    def _decided(self, decision: GuardDecision) -> None:
-        """Record a decision. Runs in the server's thread."""
-        if self._options.recorder is not None:
-            caller = self._options.caller.arn
-            for call in calls_of(decision, caller, any_text=ANY_TEXT, any_character=ANY_CHARACTER):
-                self._options.recorder.add(call)
-        self.attendant.post(lambda: self._note(decision))
+    def _make_server(self, listener: socket.socket) -> GuardServer:
+        from dsops.guard.run.serving import ServedRun, make_server
 
-    def _note(self, decision: GuardDecision) -> None:
-        """Write a decision to the audit trail, and show a denial once. Runs in the loop that watches the command."""
-        journal = self._runtime.journal
-        if journal is not None:
-            journal.add(act_of(decision, caller=self._options.caller.arn, store=self._options.store))
-            journal.write()
-        if decision.outcome != "allowed":
-            text = denial_text(decision)
-            if text not in self._shown and len(self._shown) < _MOST_SHOWN:
-                self._shown.add(text)
-                self._options.show(text)
+        run = ServedRun(
+            self._options,
+            self._keys,
+            self._session,
+            self._authority,
+            self._override,
+            self._attendant,
+            self._runtime,
+            self._bug,
+        )
+        return make_server(run, listener)
+
+    def _write_journal(self) -> None:
+        """Write the decisions of one turn to the audit trail, together."""
+        if self._runtime.journal is not None:
+            self._runtime.journal.write()
 
     def _bug(self, error: BaseException) -> None:
-        self.attendant.post(lambda: self._options.show(f"internal error in the guard: {type(error).__name__}"))
+        self._attendant.post(lambda: self._options.show(f"internal error in the guard: {type(error).__name__}"))
 
 
 def override_of(environ: Mapping[str, str]) -> EndpointOverride | None:

@@ -6,8 +6,8 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
+from html import escape
 from typing import NamedTuple
-from xml.sax.saxutils import escape
 
 from dsops.errors import SandboxRefusal
 from dsops.request.context import iso_time
@@ -157,7 +157,7 @@ def _elements(values: Mapping[str, Value], indent: str) -> list[str]:
 
 def escaped(text: str) -> str:
     """Escape text for XML. Characters that XML 1.0 does not allow become question marks."""
-    return escape(text if text.isascii() and text.isprintable() else _NOT_XML.sub("?", text))
+    return escape(text if text.isascii() and text.isprintable() else _NOT_XML.sub("?", text), quote=False)
 
 
 def _plain(value: Value) -> object:
