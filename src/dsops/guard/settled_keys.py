@@ -46,11 +46,11 @@ def settled_keys(context: Mapping[str, object], parameters: Mapping[str, object]
     The keys for tags of the request are absent only if the request has no parameter that can contain tags, or if its
     tags were read.
     """
-    are_tags_known = "aws:TagKeys" in context or not _mentions_tags(parameters, _DEEPEST)
 
     def is_settled(key: str) -> bool:
         if key == _TAG_KEYS or key.startswith(_REQUEST_TAG):
-            return are_tags_known
+            # Computed only for policies about tags, because all parameters are searched.
+            return "aws:TagKeys" in context or not _mentions_tags(parameters, _DEEPEST)
         return key in _KEYS or key.startswith(_PREFIXES)
 
     return is_settled
