@@ -25,9 +25,9 @@ SERVICE_IDS = {
     "iam-toolbox": "IAM_TOOLBOX",
     "athena": "ATHENA",
 }
-_SIGNED_AS = {"iam-toolbox": "iam"}
+_SIGNED_AS = {"iam-toolbox": "iam", "sso-admin": "sso"}
 """Services whose requests are signed under the name of another service."""
-_HOST_PREFIXES = {"sso": "portal.sso", "sso-oidc": "oidc"}
+_HOST_PREFIXES = {"sso": "portal.sso", "sso-oidc": "oidc", "sso-admin": "sso"}
 """The first part of the host name, for services where it differs from the service's name.
 
 IAM Identity Center's host names are from the time when it was called AWS SSO.

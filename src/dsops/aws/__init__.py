@@ -1,7 +1,7 @@
 """A thin AWS client: requests, signatures, retries and AWS's errors, independent of the configuration.
 
 In: credentials, an endpoint and the arguments of an action. Out: values, or a dsops error. `http` sends requests,
-`identity` finds base credentials, and `apis` defines the actions. Imported by `agent`, `audit`, `aws_config`, `cli`,
-`doctor`, `explain`, `guard`, `keys`, `pipeline`, `plan_check`, `resolve`, `revocation`, `secret_editing`, `seed`,
-`stores` and `testing`.
+`identity` finds base credentials, and `apis` defines the actions. Imported by `access`, `agent`, `audit`,
+`aws_config`, `cli`, `doctor`, `explain`, `guard`, `keys`, `pipeline`, `plan_check`, `resolve`, `revocation`,
+`secret_editing`, `seed`, `stores` and `testing`.
 """

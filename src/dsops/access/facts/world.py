@@ -219,10 +219,10 @@ def merge_worlds(worlds: Iterable[OrganizationFacts]) -> OrganizationFacts:
     sources: list[str] = []
     for world in worlds:
         source = ", ".join(world.sources)
-        _add(accounts, world.accounts, source)
-        _add(identities, world.identities, source)
-        _add(resources, world.resources, source)
-        _add(groups, world.groups, source)
+        add_facts(accounts, world.accounts, source)
+        add_facts(identities, world.identities, source)
+        add_facts(resources, world.resources, source)
+        add_facts(groups, world.groups, source)
         providers |= world.providers
         assignments += world.assignments
         gaps += world.gaps
@@ -235,7 +235,7 @@ def merge_worlds(worlds: Iterable[OrganizationFacts]) -> OrganizationFacts:
 _Fact = TypeVar("_Fact", MemberAccount, IamIdentity, Resource, UserGroup)
 
 
-def _add(known: dict[str, _Fact], new: Mapping[str, _Fact], source: str) -> None:
+def add_facts(known: dict[str, _Fact], new: Mapping[str, _Fact], source: str) -> None:
     """Add facts. The same fact from two sources is fine; two versions of it are an error."""
     for key, fact in new.items():
         if key in known and known[key] != fact:

@@ -107,6 +107,15 @@ def query_refusal(response: Response) -> tuple[str, str, str] | None:
     return root.text_of("Error/Code"), root.text_of("Error/Message"), request_id
 
 
+def s3_refusal(response: Response) -> tuple[str, str, str] | None:
+    """Return the code, message and request id of an error of S3, whose root element is `Error`."""
+    root = parse_xml(response.body)
+    if root is None or root.name != "Error":
+        return None
+    request_id = root.text_of("RequestId") or response.headers.get("x-amz-request-id", "")
+    return root.text_of("Code"), root.text_of("Message"), request_id
+
+
 def json_refusal(response: Response) -> tuple[str, str, str] | None:
     """Return the code, message and request id of a JSON 1.1 API's error (Secrets Manager, SSM); None without a code."""
     content = parse_json(response.body)

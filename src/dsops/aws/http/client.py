@@ -27,6 +27,9 @@ _MOST_PREPARED = 6
 _SANDBOX = "dsops-sandbox"
 """The product name in the `Server` header of dsops' sandbox. A slash and an id of the sandbox's run follow it."""
 
+_NO_BODY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+"""The SHA-256 of an empty body, which S3 expects in a header."""
+
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
 
 
@@ -77,6 +80,12 @@ async def call_rest(
     if content is None:
         raise answers.lacks(call.endpoint, call.action, "JSON object")
     return Content(content, response.headers)
+
+
+async def call_s3(client: Client, call: Call) -> bytes:
+    """Call an action of S3's REST API that has no body, at `call.path`; return the response's body."""
+    headers = (("X-Amz-Content-Sha256", _NO_BODY),)
+    return (await _send(client, call, headers, b"", answers.s3_refusal)).body
 
 
 async def preconnect(client: Client, endpoint: Endpoint, connections: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dsops.cli.access.collect import COLLECT
 from dsops.cli.access.outside import EXTERNAL, PUBLIC
 from dsops.cli.access.what_can import PATH, WHAT_CAN
 from dsops.cli.access.who_can import WHO_CAN
@@ -10,8 +11,15 @@ from dsops.cli.framework.command import Group
 COMMAND = Group(
     help=(
         "Answer questions about permissions in a whole organization: who can reach what, and how.\n"
-        "The answers come from files, so no AWS account is needed. The policy engine decides each of them,\n"
+        "The answers come from files, which `collect` can write. The policy engine decides each of them,\n"
         "and each yes has a request that the policies allow."
     ),
-    commands={"who-can": WHO_CAN, "what-can": WHAT_CAN, "path": PATH, "public": PUBLIC, "external": EXTERNAL},
+    commands={
+        "collect": COLLECT,
+        "who-can": WHO_CAN,
+        "what-can": WHAT_CAN,
+        "path": PATH,
+        "public": PUBLIC,
+        "external": EXTERNAL,
+    },
 )

@@ -1,21 +1,27 @@
-"""Read the facts that `--from` names."""
+"""Read the facts that `--from` names, or those of the last `dsops access collect`."""
 
 from __future__ import annotations
 
+import os
+
 from dsops.access.facts.files import read_facts
+from dsops.access.facts.folder import read_folder
+from dsops.access.facts.last_collected import collected_at, last_collected
 from dsops.access.facts.world import OrganizationFacts, merge_worlds
 from dsops.access.questions.assuming import Assumptions
 from dsops.access.questions.evaluator import Evaluator
 from dsops.cli.framework.command import Arguments, Flag
+from dsops.cli.framework.output import note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.errors import UsageError
 from dsops.pipeline.policy_file import read_policy
 from dsops.runtime import PartCount, Runtime
-from dsops.text import counted
+from dsops.text import clean, counted
+from dsops.user_folders import shown_path
 
 FROM = Flag(
     "--from",
-    "a sandbox's seed, a dump of get-account-authorization-details, a template, or `terraform show -json`",
+    "a folder of `access collect` (default: the last one) or iam-collect, a dump of IAM, a seed, or a template",
     value="FILE",
     own_variable="DSOPS_ACCESS_FROM",
     is_repeatable=True,
@@ -23,20 +29,36 @@ FROM = Flag(
 
 
 def load_world(arguments: Arguments, runtime: Runtime) -> OrganizationFacts:
-    """Return the facts of all files that `--from` names. Raises UsageError without one."""
-    names = arguments.texts("--from")
-    if not names:
-        error = UsageError("no facts are named", hint="name a file with `--from FILE`")
-        error.missing = "--from"
-        raise error
+    """Return the facts of all files and folders that `--from` names. Raises UsageError if there are none."""
+    names = arguments.texts("--from") or _last(runtime)
     worlds = []
     parts = PartCount(runtime.report, "checks.made", counted(len(names), "file"), len(names))
     for name in dict.fromkeys(names):
-        text = read_policy(name, runtime)
-        worlds.append(read_facts(text, name, lambda file: read_policy(file, runtime)))
+        worlds.append(_read(name, runtime))
         parts.add()
     runtime.report(DONE)
     return merge_worlds(worlds)
+
+
+def _last(runtime: Runtime) -> tuple[str, ...]:
+    """Return the folder of the last collection, and tell its age. Raises UsageError if there is none."""
+    folder = last_collected(runtime.environ)
+    if folder is None:
+        hint = "collect them with `dsops access collect`, or name a file or folder with `--from`"
+        error = UsageError("no facts are named, and none were collected", hint=hint)
+        error.missing = "--from"
+        raise error
+    when = collected_at(folder)
+    of_when = f"collected at {when}" if when else "which were not collected completely"
+    note(f"using the facts in {clean(shown_path(folder, runtime.environ))}, {clean(of_when)}")
+    return (folder,)
+
+
+def _read(name: str, runtime: Runtime) -> OrganizationFacts:
+    path = os.path.join(runtime.folder, name)
+    if os.path.isdir(path):
+        return read_folder(path)
+    return read_facts(read_policy(name, runtime), name, lambda file: read_policy(file, runtime))
 
 
 def questions_of(world: OrganizationFacts, runtime: Runtime) -> tuple[Evaluator, Assumptions]:

@@ -75,11 +75,19 @@ def iam_models() -> Any:  # a module has no static type; `world` annotates the b
             super().__init__(account_id, region_name, name, path)
             self.id = identifiers.unique_id("AGPA", account_id)
 
+    _add_names(SandboxUser, "user")
+    _add_names(SandboxGroup, "group")
     models.User = SandboxUser  # type: ignore[misc]
     models.Group = SandboxGroup  # type: ignore[misc]
     keep_roles_by_name(models)
     write_role_lists(IamResponse)
     return models
+
+
+def _add_names(model: type, kind: str) -> None:
+    """Add the names that moto's answer to GetAccountAuthorizationDetails looks for, such as `user_name`."""
+    setattr(model, f"{kind}_name", property(lambda entity: entity.name))
+    setattr(model, f"{kind}_id", property(lambda entity: entity.id))
 
 
 def _boundary_uses(policy: moto_iam.ManagedPolicy) -> int:

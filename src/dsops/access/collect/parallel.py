@@ -1,0 +1,31 @@
+"""Run the same work on many items, a few at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from dsops.errors import DsopsError
+from dsops.tasks import Work, gather
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+async def in_parallel(items: Sequence[A], work: Callable[[A], Work[B]], at_once: int) -> list[B]:
+    """Return the results of the work on each item, in order. After an error no further work starts; it is raised."""
+    results: dict[int, B] = {}
+    waiting = deque(enumerate(items))
+
+    async def worker() -> None:
+        while waiting:
+            number, item = waiting.popleft()
+            try:
+                results[number] = await work(item)
+            except DsopsError:
+                waiting.clear()
+                raise
+
+    await gather(*[worker() for _ in range(min(at_once, len(items)))])
+    return [results[number] for number in range(len(items))]

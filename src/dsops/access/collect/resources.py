@@ -1,0 +1,149 @@
+"""Collect the resources of an account with their policies, one file per service and region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from dsops.access.collect.account_apis import AccountApis, why
+from dsops.access.collect.parallel import in_parallel
+from dsops.access.facts.documents import policy_value
+from dsops.access.facts.gaps import TAG_KEYS, gap_values
+from dsops.access.facts.json_files import text_of
+from dsops.access.facts.layout import TAGS
+from dsops.access.facts.world import Gap
+from dsops.arn import partition_of_region
+from dsops.aws.apis.inventory import buckets, functions, keys, queues, secrets, tags, topics
+from dsops.aws.apis.inventory.pages import Json
+from dsops.errors import DsopsError, EntityNotFound
+from dsops.tasks import Work
+
+_AT_ONCE: Final = 4
+"""The number of resources of one service and region that are read in parallel."""
+
+_TAGGED: Final = ("kms:key", "lambda:function", "s3:bucket", "sns", "sqs")
+"""The types of resources whose tags are read. The list of secrets has their tags."""
+
+
+class ResourceCollector:
+    """Collects the resources of one service in one region of an account."""
+
+    def __init__(self, apis: AccountApis, region: str) -> None:
+        self._apis = apis
+        self._region = region
+        self._gaps: list[Gap] = []
+
+    async def collect(self, service: str) -> Json:
+        """Return the content of the service's file. What is denied becomes a gap in it."""
+        collectors: Mapping[str, Callable[[], Work[list[Json]]]] = {
+            "kms": self._keys,
+            "lambda": self._functions,
+            "s3": self._buckets,
+            "secretsmanager": self._secrets,
+            "sns": self._topics,
+            "sqs": self._queues,
+            TAGS: self._tags,
+        }
+        resources: list[Json] = []
+        try:
+            resources = await collectors[service]()
+        except DsopsError as error:
+            account = self._apis.account
+            if service == TAGS:
+                self._gaps.append(Gap(account, "context", why(error), keys=TAG_KEYS))
+            else:
+                self._gaps.append(Gap(account, "resources", why(error), service=service))
+        return {"Resources": resources, "Gaps": gap_values(self._gaps)}
+
+    async def _policy(self, arn: str, read: Callable[[], Work[str]]) -> object:
+        """Return the policy of a resource; None if it has none, or if it can't be read, which becomes a gap."""
+        try:
+            return policy_value(await read())
+        except EntityNotFound:
+            return None
+        except DsopsError as error:
+            self._gaps.append(Gap(self._apis.account, "resource", why(error), arn))
+            return None
+
+    async def _secrets(self) -> list[Json]:
+        api = self._apis.api("secretsmanager", self._region)
+
+        async def one(secret: Json) -> Json:
+            arn = text_of(secret, "ARN")
+            policy = await self._policy(arn, lambda: secrets.get_resource_policy(api, arn))
+            return {"Arn": arn, "Policy": policy, "Tags": secret.get("Tags") or []}
+
+        return await in_parallel(await secrets.list_secrets(api), one, _AT_ONCE)
+
+    async def _keys(self) -> list[Json]:
+        api = self._apis.api("kms", self._region)
+
+        async def one(key: Json) -> Json:
+            arn = text_of(key, "KeyArn")
+            return {"Arn": arn, "Policy": await self._policy(arn, lambda: keys.get_key_policy(api, arn))}
+
+        return await in_parallel(await keys.list_keys(api), one, _AT_ONCE)
+
+    async def _queues(self) -> list[Json]:
+        api = self._apis.api("sqs", self._region)
+
+        async def one(url: str) -> Json | None:
+            try:
+                attributes = await queues.get_queue_attributes(api, url)
+            except DsopsError as error:
+                # A queue's URL is the only name that is known here, and not an ARN.
+                self._gaps.append(Gap(self._apis.account, "resources", f"{url}: {why(error)}", service="sqs"))
+                return None
+            return {"Arn": attributes.get("QueueArn", ""), "Policy": policy_value(attributes.get("Policy"))}
+
+        return [each for each in await in_parallel(await queues.list_queues(api), one, _AT_ONCE) if each is not None]
+
+    async def _topics(self) -> list[Json]:
+        api = self._apis.api("sns", self._region)
+
+        async def one(arn: str) -> Json:
+            return {"Arn": arn, "Policy": await self._policy(arn, lambda: topics.get_topic_policy(api, arn))}
+
+        return await in_parallel(await topics.list_topics(api), one, _AT_ONCE)
+
+    async def _functions(self) -> list[Json]:
+        api = self._apis.api("lambda", self._region)
+
+        async def one(function: Json) -> Json:
+            arn, name = text_of(function, "FunctionArn"), text_of(function, "FunctionName")
+            policy = await self._policy(arn, lambda: functions.get_policy(api, name))
+            return {"Arn": arn, "Policy": policy, "Role": text_of(function, "Role")}
+
+        return await in_parallel(await functions.list_functions(api), one, _AT_ONCE)
+
+    async def _buckets(self) -> list[Json]:
+        async def one(bucket: tuple[str, str]) -> Json:
+            name, region = bucket
+            api = self._apis.api("s3", region)
+            arn = f"arn:{self._partition}:s3:::{name}"
+            policy = await self._policy(arn, lambda: buckets.get_bucket_policy(api, name))
+            return {
+                "Arn": arn,
+                "Policy": policy,
+                "PublicAccessBlock": await self._public_access_block(arn, name, region),
+            }
+
+        return await in_parallel(await buckets.list_buckets(self._apis.api("s3")), one, _AT_ONCE)
+
+    async def _public_access_block(self, arn: str, name: str, region: str) -> object:
+        try:
+            return await buckets.get_public_access_block(self._apis.api("s3", region), name)
+        except EntityNotFound:
+            return None
+        except DsopsError as error:
+            self._gaps.append(Gap(self._apis.account, "resource", why(error), arn))
+            return None
+
+    async def _tags(self) -> list[Json]:
+        api = self._apis.api("tagging", self._region)
+        listed = await tags.get_resources(api, _TAGGED)
+        return [{"Arn": text_of(entry, "ResourceARN"), "Tags": entry.get("Tags")} for entry in listed]
+
+    @property
+    def _partition(self) -> str:
+        return partition_of_region(self._apis.region).name

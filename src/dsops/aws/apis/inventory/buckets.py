@@ -1,0 +1,56 @@
+"""S3: the buckets of an account, their policies, and their block of public access."""
+
+from __future__ import annotations
+
+import re
+
+from dsops.aws.apis.inventory.pages import Absence, ServiceApi, all_pages, no_refusal
+from dsops.aws.http.answer import Element, lacks, parse_xml
+from dsops.aws.http.call import Call, Refusal
+from dsops.aws.http.client import call_s3, quote
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}\Z")
+_NO_POLICY = Absence(("NoSuchBucketPolicy", "NoSuchBucket", "NoSuchPublicAccessBlockConfiguration"))
+_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+
+async def list_buckets(api: ServiceApi) -> list[tuple[str, str]]:
+    """Return name and region of each bucket; the region is "" if S3 does not say it."""
+
+    async def page(token: str) -> tuple[list[object], str]:
+        more = f"&continuation-token={quote(token)}" if token else ""
+        body = await _get(api, "ListBuckets", f"/?max-buckets=1000{more}", no_refusal)
+        root = parse_xml(body)
+        buckets = root.find("Buckets") if root is not None else None
+        if root is None or buckets is None:
+            raise lacks(api.endpoint, "ListBuckets", "Buckets")
+        return list(buckets.children), root.text_of("ContinuationToken")
+
+    elements = [element for element in await all_pages(api, "ListBuckets", page) if isinstance(element, Element)]
+    return [(element.text_of("Name"), element.text_of("BucketRegion")) for element in elements]
+
+
+async def get_bucket_policy(api: ServiceApi, bucket: str) -> str:
+    """Return the policy of a bucket in the endpoint's region. Raises EntityNotFound if it has none."""
+    return (await _get(api, "GetBucketPolicy", f"{_path(api, bucket)}?policy=", _NO_POLICY.refusal)).decode()
+
+
+async def get_public_access_block(api: ServiceApi, bucket: str) -> dict[str, bool]:
+    """Return the bucket's own settings that block public access. Raises EntityNotFound if it has none."""
+    path = f"{_path(api, bucket)}?publicAccessBlock="
+    root = parse_xml(await _get(api, "GetPublicAccessBlock", path, _NO_POLICY.refusal))
+    if root is None:
+        raise lacks(api.endpoint, "GetPublicAccessBlock", "PublicAccessBlockConfiguration")
+    return {name: root.text_of(name) == "true" for name in _BLOCKS}
+
+
+def _path(api: ServiceApi, bucket: str) -> str:
+    # The name comes from the service, and becomes a part of the path that is signed.
+    if not _BUCKET.match(bucket) or ".." in bucket:
+        raise lacks(api.endpoint, "ListBuckets", "valid names of buckets")
+    return f"/{bucket}"
+
+
+async def _get(api: ServiceApi, action: str, path: str, refusal: Refusal) -> bytes:
+    call = Call(api.endpoint, api.credentials, action, f"call s3:{action}", refusal, method="GET", path=path)
+    return await call_s3(api.client, call)
