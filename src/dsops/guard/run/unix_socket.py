@@ -16,7 +16,7 @@ _LONGEST_PATH = 107
 """`sun_path` has 108 bytes, of which one ends the path (unix(7))."""
 _ROOT = 0
 _OTHERS_WRITE = 0o022
-_CLOSED_TO_OTHERS = 0o177
+_PRIVATE = 0o600
 
 
 class UserSocket(socket.socket):
@@ -54,15 +54,14 @@ def open_socket(path: str) -> UserSocket:
     _check_folder(os.path.dirname(path))
     _remove_unused(path)
     listener = UserSocket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(_CLOSED_TO_OTHERS)
     try:
         listener.bind(path)
+        # Connections are possible only after `listen`. A umask would change the whole process.
+        os.chmod(path, _PRIVATE)
         listener.listen(1_024)
     except OSError:
         listener.close()
         raise
-    finally:
-        os.umask(before)
     return listener
 
 
