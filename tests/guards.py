@@ -11,16 +11,18 @@ from dsops.credentials import Credentials
 from dsops.guard.caller import caller_of
 from dsops.guard.exchange import Forward, RequestHead
 from dsops.guard.gate import PolicyGate
+from dsops.guard.lookups import unknown_resources
 from dsops.guard.placeholder import PlaceholderKeys, new_placeholder
-from dsops.policy import LimitingPolicies, parse_policy
+from dsops.policy import LimitingPolicies, parse_policy, shown
 from dsops.request.messages import HttpAnswer, HttpRequest
+from dsops.request.resources import ResourceResolver
 from dsops.request.wire.signature import check_scope, check_signature, read_claim
 from dsops.secret import Secret
 from dsops.service_reference import ServiceReference, open_reference
 from tests.sandboxes import HOST, Keys, Lab, Person, RefusedError, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dsops.guard.decision import GuardDecision
     from dsops.guard.destinations import EndpointOverride, Network
@@ -175,3 +177,10 @@ def check_real(forward: Forward, service: str, body: bytes | None = None, keys: 
     check_scope(claim, service)
     assert (claim.access_key_id, claim.session_token) == (keys.access_key_id, keys.session_token)
     return check_signature(request, claim, keys.secret_access_key)
+
+
+def asked(service: str, operation: str, parameters: Mapping[str, object]) -> list[tuple[str, str]]:
+    """The actions and resources of a request, with `*` and `?` for unknown parts."""
+    caller = caller_of(SESSION_ARN)._replace(region="us-east-1")
+    questions = ResourceResolver(unknown_resources("aws")).questions(service, operation, parameters, caller)
+    return [(question.action, shown(question.resource)) for question in questions]

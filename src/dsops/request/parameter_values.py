@@ -39,8 +39,9 @@ def inside(parameters: Parameters, name: str) -> Parameters:
 
 
 def many(parameters: Parameters, name: str) -> Sequence[Parameters]:
-    """Return a parameter that is a list of structures; () if the parameter is absent."""
-    return cast("Sequence[Parameters]", parameters.get(name) or ())
+    """Return the structures in a parameter that is a list; () for another type, or if the parameter is absent."""
+    value = parameters.get(name)
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else ()
 
 
 def listed_tags(value: object) -> Iterator[tuple[str, str]]:
@@ -49,7 +50,10 @@ def listed_tags(value: object) -> Iterator[tuple[str, str]]:
         for key, tag in value.items():
             yield str(key), str(tag)
         return
-    for tag in cast("Sequence[object]", value or ()):
+    if not isinstance(value, list):
+        # Verified Permissions has a flag `tags`.
+        return
+    for tag in value:
         if not isinstance(tag, Mapping):
             # UntagLogGroup's parameter `tags` is a list of keys without values.
             continue

@@ -14,7 +14,7 @@ from dsops.request.question import AuthorizationQuestion, CallerView, Context
 from dsops.request.resources.dynamodb import DynamoDbResources
 from dsops.request.resources.iam import IamResources
 from dsops.request.resources.kms import KmsResources
-from dsops.request.resources.pass_role import passed_roles, roles_in_profiles
+from dsops.request.resources.pass_role import passed_roles
 from dsops.request.resources.reference.ec2 import tags_at_creation
 from dsops.request.resources.reference.foreign_arns import foreign_arns
 from dsops.request.resources.reference.resolver import ListedResources
@@ -67,12 +67,7 @@ class ResourceResolver:
             yield question
         if service == "ec2":
             yield from tags_at_creation(operation, parameters, caller)
-        if service in {"autoscaling", "ec2", "emr"}:
-            yield from roles_in_profiles(parameters, caller, self._lookups.resources)
-        if service != "iam":
-            yield from passed_roles(
-                service, operation, parameters, caller, associated, self._lookups.principals.role_named
-            )
+        yield from passed_roles(service, operation, parameters, caller, associated, self._lookups)
 
     def _of_service(
         self, service: str, operation: str, parameters: Parameters, caller: CallerView

@@ -1,52 +1,90 @@
 """Find the roles that a request passes to a service. Each of them requires `iam:PassRole`.
 
 IAM User Guide, "Grant a user permissions to pass a role to an AWS service". AWS publishes no list of operations that
-pass a role, so a parameter that is named `role` and contains a role's ARN is treated as a passed role.
+pass a role, so a parameter whose name contains `role` and whose value is a role's ARN is treated as a passed role.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 from dsops.arn import parse_arn
-from dsops.request.lookups import PrincipalView, ResourceLookup, SecretLocation
+from dsops.request.lookups import Lookups, ResourceLookup, SecretLocation
 from dsops.request.parameter_values import Parameters, inside, text
 from dsops.request.question import AuthorizationQuestion, CallerView, Context
+from dsops.request.wire.models import service_model
 
-_READING: Final = ("Describe", "Get", "List", "Search", "Batch", "Lookup", "Query", "Scan", "Simulate", "Head")
-_PASSES_NONE: Final = frozenset({"dynamodb", "kms", "organizations", "ram", "secretsmanager", "sqs", "sts"})
-"""Services that use role ARNs only as principals, or not at all."""
-_SERVICES: Final[Mapping[str, str]] = {
-    "stepfunctions": "states.amazonaws.com",
-    "ecs": "ecs-tasks.amazonaws.com",
-    "emr": "elasticmapreduce.amazonaws.com",
-    "rds": "monitoring.rds.amazonaws.com",
-    "logs": "logs.amazonaws.com",
-}
-"""botocore's service name -> the value of `iam:PassedToService`, if it is not `SERVICE.amazonaws.com`."""
-_TAKE_NAMES: Final = frozenset({"ecs", "emr", "glue", "ssm"})
+_READING: Final = tuple(
+    """
+    Describe Get List Search BatchGet BatchDescribe BatchImportFindings Lookup Query Scan Simulate Head
+    """.split()
+)
+"""Beginnings of operations that pass no role."""
+_PASSES_TO_READ: Final = frozenset(
+    """
+    cloudcontrol.GetResource cloudcontrol.ListResources devicefarm.GetDevicePoolCompatibility
+    emr.GetClusterSessionCredentials emr.GetOnClusterAppUIPresignedURL emr.GetPersistentAppUIPresignedURL
+    emr-containers.GetManagedEndpointSessionCredentials iotdeviceadvisor.GetEndpoint sagemaker-geospatial.GetTile
+    """.split()
+)
+"""Reading operations that a service performs with a role of the request."""
+_PASSES_NONE: Final = frozenset({"iam", "kms", "organizations", "ram", "secretsmanager", "sqs", "sts"})
+"""Services that use role ARNs only as principals, or not at all, or whose module checks them (IAM)."""
+_SERVICES: Final[Mapping[str, str]] = {"ecs": "ecs-tasks.amazonaws.com", "rds": "monitoring.rds.amazonaws.com"}
+"""botocore's service name -> the value of `iam:PassedToService`, if it is not `SIGNING_NAME.amazonaws.com`."""
+_TAKE_NAMES: Final = frozenset({"datapipeline", "ecs", "elasticbeanstalk", "emr", "glue", "ssm"})
 """Services that accept a role's name as well as its ARN."""
-_DEEPEST = 8
+_NAMES: Final = frozenset(
+    """
+    ec2.rolename imagebuilder.rolename macie2.rolename rds.domainiamrolename resiliencehub.invokerrolename
+    resiliencehubv2.invokerrolename resiliencehubv2.rolename ssm-quicksetup.localdeploymentexecutionrolename
+    """.split()
+)
+"""Parameters, in lower case, that contain the name of a role."""
+_PAIRS: Final = (
+    ("AttributeName", "AttributeValue"),
+    ("OptionName", "Value"),
+    ("Name", "Value"),
+    ("key", "stringValue"),
+)
+"""Structures whose first member is a setting's name, and whose second member is its value (SNS, RDS, Beanstalk)."""
+_PROFILES: Final = {"batch": "instancerole", "emr": "jobflowrole"}
+"""Service -> the parameter for an instance profile whose name, in lower case, does not contain `instanceprofile`."""
+_OTHER_PROFILES: Final = frozenset({"dms", "iam", "securityhub"})
+"""Services in which an instance profile is another thing (DMS), is not passed, or is part of a finding."""
+_DEEPEST = 100
+
+
+class _Setting(NamedTuple):
+    """A parameter, or a setting that the request names in another parameter."""
+
+    name: str
+    """In lower case, without dashes and underscores."""
+    value: object
 
 
 def passed_roles(
-    service: str,
-    operation: str,
-    parameters: Parameters,
-    caller: CallerView,
-    associated: str,
-    role_named: Callable[[str, str], PrincipalView | None],
+    service: str, operation: str, parameters: Parameters, caller: CallerView, associated: str, lookups: Lookups
 ) -> Iterator[AuthorizationQuestion]:
-    """Yield a check for each role that the request passes.
+    """Yield a check for each role that the request passes, itself or in an instance profile.
 
     `associated` is the ARN of the resource that will use the role; "" if unknown.
     """
-    if service in _PASSES_NONE or operation.startswith(_READING):
+    is_reading = operation.startswith(_READING) and f"{service}.{operation}" not in _PASSES_TO_READ
+    if service in _PASSES_NONE or is_reading:
         return
-    principal = _SERVICES.get(service, f"{service}.amazonaws.com")
-    for role_text in dict.fromkeys(_roles(parameters, _DEEPEST)):
-        role = role_named(caller.account, role_text) if service in _TAKE_NAMES else None
+    settings = [setting for setting in _settings(parameters) if "role" in setting.name or "profile" in setting.name]
+    profiles = [] if service in _OTHER_PROFILES else [*_profiles(service, settings)]
+    if service in {"autoscaling", "ec2", "emr"}:
+        profiles += _of_templates(parameters, caller, lookups.resources)
+    for name in dict.fromkeys(profiles):
+        for arn in lookups.resources.roles_of_profile(caller.account, name):
+            instance = f"arn:{caller.partition}:ec2:{caller.region}:{caller.account}:instance/*"
+            yield AuthorizationQuestion("iam:PassRole", arn, caller.account, _passed_to("ec2.amazonaws.com", instance))
+    principal = _SERVICES.get(service) or f"{service_model(service).signing_name}.amazonaws.com"
+    for role_text, is_name in dict.fromkeys(_roles(service, settings)):
+        role = lookups.principals.role_named(caller.account, role_text) if is_name else None
         arn = role_text if role is None else role.arn
         parts = parse_arn(arn)
         if parts is None or parts.service != "iam" or not parts.resource.startswith("role/"):
@@ -56,29 +94,18 @@ def passed_roles(
         )
 
 
-def roles_in_profiles(
-    parameters: Parameters, caller: CallerView, stored: ResourceLookup
-) -> Iterator[AuthorizationQuestion]:
-    """Yield a check for the role in each instance profile that an EC2 request passes to an instance."""
-    for name in dict.fromkeys((*_profiles(parameters), *_of_templates(parameters, caller, stored))):
-        for arn in stored.roles_of_profile(caller.account, name):
-            instance = f"arn:{caller.partition}:ec2:{caller.region}:{caller.account}:instance/*"
-            yield AuthorizationQuestion("iam:PassRole", arn, caller.account, _passed_to("ec2.amazonaws.com", instance))
-
-
 def _passed_to(principal: str, associated: str) -> Context:
     context: Context = {"iam:PassedToService": (principal,)}
     return context | ({"iam:AssociatedResourceArn": (associated,)} if associated not in {"", "*"} else {})
 
 
-def _profiles(parameters: Parameters) -> Iterator[str]:
-    """Yield instance profile names in `IamInstanceProfile` (EC2, Auto Scaling) and EMR's `JobFlowRole`."""
-    for holder in _structures(parameters, _DEEPEST):
-        for named in ("IamInstanceProfile", "JobFlowRole"):
-            profile = holder.get(named)
-            names = (profile,) if isinstance(profile, str) else inside(holder, named).values()
-            for name in names:
-                yield str(name).rpartition("/")[2]
+def _profiles(service: str, settings: Iterable[_Setting]) -> Iterator[str]:
+    """Yield the names of instance profiles, which a request names by name, by ARN, or in a structure with either."""
+    for name, value in settings:
+        if "instanceprofile" in name or name == _PROFILES.get(service):
+            for profile in value.values() if isinstance(value, Mapping) else (value,):
+                if isinstance(profile, str):
+                    yield profile.rpartition("/")[2]
 
 
 def _of_templates(parameters: Parameters, caller: CallerView, stored: ResourceLookup) -> Iterator[str]:
@@ -100,9 +127,27 @@ def _structures(value: object, deeper: int) -> Iterator[Parameters]:
             yield from _structures(inner, deeper - 1)
 
 
-def _roles(value: object, deeper: int) -> Iterator[str]:
-    """Yield the values of parameters whose name ends in `role` or `roleArn`, also in the plural."""
-    for holder in _structures(value, deeper):
-        for name, entry in holder.items():
-            if str(name).lower().removesuffix("s").removesuffix("arn").endswith("role"):
-                yield from (text for text in (entry if isinstance(entry, list) else (entry,)) if isinstance(text, str))
+def _settings(parameters: Parameters) -> Iterator[_Setting]:
+    """Yield all parameters, also nested ones, and the pairs of a setting's name and its value."""
+    for holder in _structures(parameters, _DEEPEST):
+        for name, value in holder.items():
+            yield _Setting(_folded(name), value)
+        for name, value in _PAIRS:
+            if isinstance(holder.get(name), str) and value in holder:
+                yield _Setting(_folded(holder[name]), holder[value])
+
+
+def _roles(service: str, settings: Iterable[_Setting]) -> Iterator[tuple[str, bool]]:
+    """Yield the values of parameters that may pass a role, and whether a value can be the role's name."""
+    for name, value in settings:
+        if "role" not in name or "principal" in name:
+            continue
+        is_role = name.removesuffix("s").removesuffix("arn").endswith("role")
+        is_name = (is_role and service in _TAKE_NAMES) or f"{service}.{name}" in _NAMES
+        yield from (
+            (item, is_name) for item in (value if isinstance(value, list) else (value,)) if isinstance(item, str)
+        )
+
+
+def _folded(name: object) -> str:
+    return str(name).lower().replace("-", "").replace("_", "")

@@ -18,83 +18,14 @@ from dsops.request.context import request_tags, tag_keys
 from dsops.request.lookups import ResourceLookup
 from dsops.request.parameter_values import Parameters, listed_tags, many, shown, texts
 from dsops.request.question import AuthorizationQuestion, CallerView, Context
+from dsops.request.resources.reference.actions import actions_of
 from dsops.request.resources.reference.condition_keys import keys_of_entries, keys_of_request, keys_of_resource
 from dsops.request.resources.reference.foreign_arns import foreign_arns
 from dsops.request.resources.reference.irregular import ANY_KIND, KIND_NAMES, read_special, tagged_as
 from dsops.request.wire.errors import refusal
-from dsops.request.wire.models import operation_model, service_model
+from dsops.request.wire.models import operation_model
 from dsops.service_reference import ActionUse, ResourceKind, ServiceReference, open_reference
 
-_PREFIXES: Final[Mapping[str, str]] = {
-    "cloudcontrol": "cloudformation",
-    "cloudwatch": "cloudwatch",
-    "iot-data": "iot",
-    "iot-jobs-data": "iotjobsdata",
-    "iotsecuretunneling": "iot",
-    "mediastore-data": "mediastore",
-    "mturk": "mechanicalturk",
-    "partnercentral-account": "partnercentral",
-    "partnercentral-benefits": "partnercentral",
-    "partnercentral-channel": "partnercentral",
-    "partnercentral-marketing": "partnercentral",
-    "partnercentral-selling": "partnercentral",
-    "sagemaker-runtime": "sagemaker",
-    "resourcegroupstaggingapi": "tag",
-}
-"""botocore's service name -> prefix of its actions, if the prefix differs from the signing name."""
-
-_CHANGES: Final = ("Create", "Delete", "Update")
-_BUDGET_VIEWS: Final = tuple(
-    """
-    DescribeBudget DescribeBudgetNotificationsForAccount DescribeBudgetPerformanceHistory DescribeBudgets
-    DescribeNotificationsForBudget DescribeSubscribersForNotification
-    """.split()
-)
-_ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
-    "accessanalyzer": {"GetFindingV2": "GetFinding", "ListFindingsV2": "ListFindings"},
-    "apigatewaymanagementapi": dict.fromkeys(
-        ("DeleteConnection", "GetConnection", "PostToConnection"), "ManageConnections"
-    ),
-    "bedrock-agent-runtime": {"RetrieveAndGenerateStream": "RetrieveAndGenerate"},
-    "bedrock-runtime": {
-        "Converse": "InvokeModel",
-        "ConverseStream": "InvokeModelWithResponseStream",
-        "StartAsyncInvoke": "InvokeModel",
-    },
-    "budgets": {
-        **{f"{verb}{kind}": "ModifyBudget" for verb in _CHANGES for kind in ("Budget", "Notification", "Subscriber")},
-        **dict.fromkeys(_BUDGET_VIEWS, "ViewBudget"),
-    },
-    "cloudsearchdomain": {"UploadDocuments": "document"},
-    "keyspaces": {
-        **dict.fromkeys(("CreateKeyspace", "CreateTable"), "Create"),
-        **dict.fromkeys(("DeleteKeyspace", "DeleteTable"), "Drop"),
-        **dict.fromkeys(("GetKeyspace", "GetTable", "GetTableAutoScalingSettings"), "Select"),
-        **dict.fromkeys(("ListKeyspaces", "ListTables", "ListTagsForResource"), "Select"),
-        **dict.fromkeys(("UpdateKeyspace", "UpdateTable"), "Alter"),
-    },
-    "lambda": {
-        "Invoke": "InvokeFunction",
-        "InvokeAsync": "InvokeFunction",
-        "InvokeWithResponseStream": "InvokeFunction",
-        "GetLayerVersionByArn": "GetLayerVersion",
-    },
-    "timestream-query": {"Query": "Select"},
-    "verifiedpermissions": {
-        "BatchGetPolicy": "GetPolicy",
-        "BatchIsAuthorized": "IsAuthorized",
-        "BatchIsAuthorizedWithToken": "IsAuthorizedWithToken",
-    },
-    "s3control": {
-        "DeletePublicAccessBlock": "PutAccountPublicAccessBlock",
-        "GetPublicAccessBlock": "GetAccountPublicAccessBlock",
-        "PutPublicAccessBlock": "PutAccountPublicAccessBlock",
-    },
-}
-"""botocore's service name -> operation -> action, from "Permissions" in the services' API references.
-
-Names are compared case-insensitively, so only real differences are listed.
-"""
 _NAMES_NOTHING_YET: Final = tuple(
     """
     Create Run Allocate Register Import Copy Request Purchase List Describe Search
@@ -133,15 +64,16 @@ class ListedResources:
         if service in {"apigateway", "apigatewayv2"}:
             yield _of_path(service, operation, parameters, caller)
             return
-        reference = self._reference()
-        prefix = _PREFIXES.get(service) or str(service_model(service).signing_name)
-        action = _ACTIONS.get(service, {}).get(operation, operation)
-        use = reference.use_of(prefix, action.lower())
+        for action in actions_of(service, operation, parameters):
+            yield from self._of_action(action, _Given(service, operation, parameters, caller), caller)
+
+    def _of_action(self, action: str, request: _Given, caller: CallerView) -> Iterator[AuthorizationQuestion]:
+        prefix, _, name = action.partition(":")
+        use = self._reference().use_of(prefix, name.lower())
         if use is None:
-            yield from _unknown(prefix, operation, parameters, caller)
+            yield from _unknown(action, request.raw, caller)
             return
-        request = _Given(service, operation, parameters, caller)
-        context = request.context(use) | keys_of_request(parameters, use.keys, caller)
+        context = request.context(use) | keys_of_request(request.raw, use.keys, caller)
         asked_arns = dict.fromkeys(_arns(use, request))
         asked_arns |= dict.fromkeys(
             arn for arn, _ in foreign_arns(prefix, request.parameters, request.owner, asked_arns)
@@ -150,7 +82,7 @@ class ListedResources:
             # The operation runs in the region of the request, even if the ARN names another region.
             asked_arns["*"] = None
         for arn in asked_arns:
-            entries = keys_of_entries(parameters, arn, caller) if operation == "PutEvents" else ()
+            entries = keys_of_entries(request.raw, arn, caller) if request.operation == "PutEvents" else ()
             for entry in tuple(entries) or ({},):
                 yield self._about(f"{prefix}:{use.name}", arn, caller, request, context | entry)
 
@@ -194,6 +126,8 @@ class _Given:
     def __init__(self, service: str, operation: str, parameters: Parameters, caller: CallerView) -> None:
         special = read_special(service, operation, parameters, caller)
         self.operation = operation
+        self.raw = parameters
+        """The parameters of the request; `parameters` are those that `read_special` left."""
         self.parameters = special.parameters
         self.values = [value for name, raw_value in self.parameters.items() for value in _values(name, raw_value)]
         owner = next((value.texts[0] for value in self.values if value.name in _OWNERS), special.owner)
@@ -324,13 +258,11 @@ def _is_elsewhere(arn: str, caller: CallerView) -> bool:
     return parts is not None and parts.region not in {"", "*", caller.region}
 
 
-def _unknown(
-    prefix: str, operation: str, parameters: Parameters, caller: CallerView
-) -> Iterator[AuthorizationQuestion]:
+def _unknown(action: str, parameters: Parameters, caller: CallerView) -> Iterator[AuthorizationQuestion]:
     """Yield checks on `*` for an operation that AWS's reference lacks, assuming an action of the same name."""
-    yield AuthorizationQuestion(f"{prefix}:{operation}", "*", caller.account, {})
-    for arn, account in foreign_arns(prefix, parameters, caller.account, ()):
-        yield AuthorizationQuestion(f"{prefix}:{operation}", arn, account, {})
+    yield AuthorizationQuestion(action, "*", caller.account, {})
+    for arn, account in foreign_arns(action.partition(":")[0], parameters, caller.account, ()):
+        yield AuthorizationQuestion(action, arn, account, {})
 
 
 def _of_path(service: str, operation: str, parameters: Parameters, caller: CallerView) -> AuthorizationQuestion:
