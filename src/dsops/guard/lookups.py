@@ -150,4 +150,4 @@ class _Resources:
 
 def unknown_resources(partition: str) -> Lookups:
     """Return the lookups of a guard for one partition."""
-    return Lookups(_Principals(partition), _Secrets(partition), _Keys(), _Resources(partition))
+    return Lookups(_Principals(partition), _Secrets(partition), _Keys(), _Resources(partition), ANY_TEXT)

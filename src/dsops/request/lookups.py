@@ -211,3 +211,5 @@ class Lookups(NamedTuple):
     secrets: SecretLookup
     keys: KeyLookup
     resources: ResourceLookup
+    unknown: str = "*"
+    """What takes the place of a part of an ARN that the request does not name."""

@@ -233,3 +233,31 @@ def test_a_wildcard_does_not_allow_an_action_that_returns_keys(action: str) -> N
     assert not is_allowed({"Effect": "Allow", "NotAction": "s3:*", "Resource": "*"}, call=call)
     assert is_allowed(allow(action), allow("STS:assumerole", f"{ROLE}/app"), call=call)
     assert not is_allowed(allow("sts:AssumeRole"), deny(action), call=call)
+
+
+@pytest.mark.parametrize(
+    ("call", "action", "resource"),
+    [
+        (("sqs", "ListQueues", {}), "sqs:ListQueues", "arn:aws:sqs:us-east-1:111111111111:q"),
+        (("dynamodb", "ListTables", {}), "dynamodb:ListTables", "arn:aws:dynamodb:us-east-1:111111111111:table/t"),
+        (("ec2", "DescribeInstances", {}), "ec2:DescribeInstances", "arn:aws:ec2:us-east-1:111111111111:instance/i-1"),
+        (("ecs", "ListClusters", {}), "ecs:ListClusters", "arn:aws:ecs:us-east-1:111111111111:cluster/c"),
+    ],
+)
+def test_a_deny_on_one_resource_does_not_stop_lists(
+    call: tuple[str, str, Mapping[str, object]], action: str, resource: str
+) -> None:
+    """AWS checks a call that lists resources on `*`, which a Deny with an ARN does not match. A Deny on `*` does."""
+    assert is_allowed(allow("*"), deny(action, resource), call=call)
+    assert not is_allowed(allow("*"), deny(action), call=call)
+
+
+def test_a_deny_on_one_resource_stops_a_request_that_may_use_it() -> None:
+    """A Deny on one resource applies to a request whose resource is unknown."""
+    stack = "arn:aws:cloudformation:us-east-1:111111111111:stack/s/1234"
+    call = ("cloudformation", "DeleteStack", {"StackName": "s"})
+
+    assert not is_allowed(allow("*"), deny("cloudformation:*", stack), call=call)
+    assert is_allowed(allow("*"), deny("cloudformation:*", stack.replace("/s/", "/other/")), call=call)
+    assert is_allowed(allow("cloudformation:*", "arn:aws:cloudformation:*:*:stack/s/*"), call=call)
+    assert not is_allowed(allow("cloudformation:*", stack), call=call)

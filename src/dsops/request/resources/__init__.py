@@ -51,7 +51,7 @@ class ResourceResolver:
             "ssm": ParameterResources(lookups.secrets, self._secrets),
             "sts": StsResources(),
         }
-        self._listed = ListedResources(lookups.resources)
+        self._listed = ListedResources(lookups.resources, lookups.unknown)
 
     def questions(
         self, service: str, operation: str, parameters: Parameters, caller: CallerView

@@ -14,6 +14,7 @@ from dsops.request.parameter_values import Parameters, many, text, texts
 from dsops.request.question import CallerView
 from dsops.request.resources.reference.ec2 import tagged_things
 from dsops.request.wire.errors import refusal
+from dsops.request.wire.models import operation_model
 
 _FUNCTION: Final = re.compile(r"(?:function:)?([A-Za-z0-9_-]+)(?::([A-Za-z0-9_$-]+))?")
 _BUS: Final = re.compile(r"event-bus/(.+)")
@@ -25,7 +26,7 @@ KIND_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
         "clusterpg": "dbclusterparametergroup",
         "clustersnapshot": "dbclustersnapshot",
         "db": "dbinstance",
-        "es": "eventsubscription",
+        "es": "subscription",
         "og": "optiongroup",
         "pg": "dbparametergroup",
         "proxy": "dbproxy",
@@ -35,8 +36,14 @@ KIND_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
         "subgrp": "dbsubnetgroup",
     },
     "cloudwatch": {"insightrule": "rule"},
+    "ec2": {"securitygroup": "group"},
+    "guardduty": {"publishingdestination": "destination"},
+    "redshift": {"eventsubscription": "subscription"},
+    "sso-admin": {"account": "target"},
 }
 """Service -> resource type -> the name that parameters use for the type."""
+NAMED_IDS: Final = frozenset({"databrew", "proton", "route53-recovery-readiness"})
+"""Services whose ARNs have names in the place of ids, although AWS's reference calls them ids."""
 
 
 _OF_SCHEDULES: Final = frozenset({"CreateSchedule", "DeleteSchedule", "GetSchedule", "UpdateSchedule"})
@@ -67,6 +74,8 @@ class PartialMatch(NamedTuple):
     """Resource type -> the ARNs that were found."""
     owner: str = ""
     """The account that owns the resource; "" for the caller's account."""
+    context: Mapping[str, tuple[str, ...]] = {}
+    """Condition keys that follow from these parameters."""
 
 
 def tagged_as(arn: str) -> str:
@@ -90,6 +99,7 @@ def read_special(service: str, operation: str, parameters: Parameters, caller: C
         "kinesis": _stream,
         "lambda": _function,
         "logs": _log_group,
+        "sagemaker": _app,
         "scheduler": _schedule,
     }.get(service)
     return PartialMatch(parameters, {}) if reader is None else reader(operation, parameters, caller)
@@ -124,15 +134,46 @@ def _model(_operation: str, parameters: Parameters, caller: CallerView) -> Parti
     return PartialMatch({}, {ANY_KIND: (profile, f"{prefix}{ANY_TEXT}::foundation-model/{model}")})
 
 
-def _of_cluster(_operation: str, parameters: Parameters, caller: CallerView) -> PartialMatch:
-    """Refuse ECS parameters that are neither a valid ARN nor a name without a slash."""
+def _of_cluster(operation: str, parameters: Parameters, caller: CallerView) -> PartialMatch:
+    """Find the cluster of an ECS request, which is `default` if the request names none (ECS API Reference).
+
+    Parameters that are neither a valid ARN nor a name without a slash are refused.
+    """
     for name, kind in _ECS_KINDS.items():
         for name_or_arn in texts(parameters, name) if name.endswith("s") else (text(parameters, name),):
             if name_or_arn.startswith("arn:"):
                 _checked_arn(name_or_arn, "ecs", kind, caller)
             elif "/" in name_or_arn:
                 raise _no_such_resource(name_or_arn, kind, caller)
-    return PartialMatch(parameters, {})
+    parameters = _with_revision(parameters)
+    shape = operation_model("ecs", operation).input_shape
+    if operation == "DescribeClusters":
+        return PartialMatch({"clusters": ["default"], **parameters}, {})
+    if shape is None or "cluster" not in shape.members:
+        return PartialMatch(parameters, {})
+    cluster = text(parameters, "cluster") or "default"
+    arn = parse_arn(cluster)
+    owner = caller.account if arn is None else arn.account
+    name = cluster if arn is None else arn.resource_name
+    whole = f"arn:{caller.partition}:ecs:{caller.region}:{owner}:cluster/{name}"
+    return PartialMatch({**parameters, "cluster": name}, {"cluster": (whole,)}, owner, {"ecs:cluster": (whole,)})
+
+
+def _with_revision(parameters: Parameters) -> Parameters:
+    """Split a task definition `FAMILY:REVISION`. Without a revision, AWS uses the latest one."""
+    family, _, revision = text(parameters, "taskDefinition").partition(":")
+    if not family or family == "arn":
+        return parameters
+    named = {"TaskDefinitionFamilyName": family, "TaskDefinitionRevisionNumber": revision}
+    return {name: value for name, value in {**parameters, **named}.items() if name != "taskDefinition"}
+
+
+def _app(operation: str, parameters: Parameters, caller: CallerView) -> PartialMatch:  # noqa: ARG001 - all readers have these parameters
+    """Find the user profile or space of a SageMaker app: `app/DOMAIN/PROFILE_OR_SPACE/TYPE/NAME`."""
+    if not operation.endswith("App") or "SpaceName" not in parameters:
+        return PartialMatch(parameters, {})
+    rest = {name: value for name, value in parameters.items() if name != "SpaceName"}
+    return PartialMatch({"UserProfileName": parameters["SpaceName"], **rest}, {})
 
 
 def _schedule(operation: str, parameters: Parameters, caller: CallerView) -> PartialMatch:  # noqa: ARG001 - all readers have these parameters
@@ -193,8 +234,9 @@ def _rule_or_bus(operation: str, parameters: Parameters, caller: CallerView) -> 
     owner = ""
     if arn is not None and bus_match is not None:
         bus_text, owner = bus_match[1], arn.account
-    if bus_text == "default":
-        return PartialMatch({name: value for name, value in parameters.items() if name != "EventBusName"}, {}, owner)
+    if bus_text in {"", "default"}:
+        rest = {name: value for name, value in parameters.items() if name != "EventBusName"}
+        return PartialMatch(rest, {"ruleoncustomeventbus": ()}, owner)
     return PartialMatch({**parameters, "EventBusName": bus_text} if owner else parameters, {}, owner)
 
 
