@@ -19,6 +19,7 @@ from dsops.request.messages import HttpRequest
 from dsops.request.wire.errors import refusal
 from dsops.request.wire.models import operation_model
 from dsops.request.wire.route import Route, query_pairs, unpacked
+from dsops.request.wire.unknown_members import unknown_member
 
 _TOKEN: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
@@ -94,6 +95,7 @@ def check_unambiguous(route: Route, request: HttpRequest) -> None:
         if route.protocol == "json":
             _check_json(request.body)
         _check_members(route)
+        _check_nested(route, route.document)
         return
     if route.service == "s3":
         _check_no_hidden_headers(request, names)
@@ -104,7 +106,7 @@ def check_unambiguous(route: Route, request: HttpRequest) -> None:
     is_presigned = "authorization" not in request.headers
     _check_query(route, [name for name in names if not (is_presigned and name.lower().startswith("x-amz-"))])
     if route.protocol == "rest-json" and request.body and not _has_opaque_body(route):
-        _check_json(request.body)
+        _check_nested(route, _check_json(request.body))
 
 
 def _check_protocol(route: Route, request: HttpRequest) -> None:
@@ -198,6 +200,17 @@ def _member_names(service: str, operation: str) -> frozenset[str]:
     return frozenset(str(member.serialization.get("name", name)) for name, member in members)
 
 
+def _check_nested(route: Route, document: object) -> None:
+    """Refuse a member at any depth that the model lacks, if it may name a resource or a role."""
+    shape = operation_model(route.service, route.operation).input_shape
+    payload = None if shape is None else shape.serialization.get("payload")
+    name = (
+        "" if shape is None else unknown_member(route.service, shape.members[payload] if payload else shape, document)
+    )
+    if name:
+        raise ambiguous(f"{route.service}:{route.operation} has no parameter `{name[:64]}` in botocore's model")
+
+
 def _has_opaque_body(route: Route) -> bool:
     shape = operation_model(route.service, route.operation).input_shape
     payload = None if shape is None else shape.serialization.get("payload")
@@ -212,11 +225,10 @@ def _check_once(names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _check_json(body: bytes) -> None:
-    """Refuse a JSON body with a repeated name. Bodies that are not JSON were refused before."""
-    if body:
-        # As `json.loads` does, with a decoder that is made only once.
-        _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
+def _check_json(body: bytes) -> object:
+    """Return a JSON body. Refuses one with a repeated name. Bodies that are not JSON were refused before."""
+    # As `json.loads` does, with a decoder that is made only once.
+    return _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass")) if body else {}
 
 
 def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -117,3 +117,45 @@ def test_unknown_parameters_are_refused() -> None:
     body = b'{"SecretId": "a", "NewParameter": "b"}'
 
     assert is_refused(sign(GUARD.keys, "secretsmanager", "us-east-1", "POST", "/", SECRETS, body))
+
+
+DYNAMO = {"x-amz-target": "DynamoDB_20120810.TransactWriteItems", "content-type": "application/x-amz-json-1.0"}
+GLUE = {"x-amz-target": "AWSGlue.CreateTable", "content-type": "application/x-amz-json-1.1"}
+FUNCTION = "/2015-03-31/functions/f/configuration"
+
+
+@pytest.mark.parametrize(
+    ("service", "headers", "method", "path", "body", "expected"),
+    [
+        # Members of a transaction are the tables that it changes.
+        ("dynamodb", DYNAMO, "POST", "/", b'{"TransactItems": [{"Merge": {"TableName": "other"}}]}', True),
+        (
+            "dynamodb",
+            DYNAMO,
+            "POST",
+            "/",
+            b'{"TransactItems": [{"Put": {"TableName": "t", "Item": {"a": {"X": 1}}}}]}',
+            False,
+        ),
+        # In other services, members that may name a role or a resource.
+        ("glue", GLUE, "POST", "/", b'{"DatabaseName": "d", "TableInput": {"Name": "n", "Owner2": "x"}}', False),
+        ("glue", GLUE, "POST", "/", b'{"DatabaseName": "d", "TableInput": {"Name": "n", "RoleName": "x"}}', True),
+        (
+            "glue",
+            GLUE,
+            "POST",
+            "/",
+            b'{"DatabaseName": "d", "TableInput": {"Name": "n", "New": [{"a": "arn:x"}]}}',
+            True,
+        ),
+        ("lambda", REST_JSON, "PUT", FUNCTION, b'{"Description": "d", "Colour": "red"}', False),
+        ("lambda", REST_JSON, "PUT", FUNCTION, b'{"Description": "d", "SecondRole": "r"}', True),
+        ("lambda", REST_JSON, "PUT", FUNCTION, b'{"VpcConfig": {"EndpointArn": "e"}}', True),
+        ("lambda", REST_JSON, "PUT", FUNCTION, b'{"Environment": {"Variables": {"ROLE": "arn:x"}}}', False),
+    ],
+)
+def test_nested_members_that_may_name_a_resource_are_known(
+    service: str, headers: dict[str, str], method: str, path: str, body: bytes, *, expected: bool
+) -> None:
+    """A request with a member that the model lacks, and that may name a resource or role, is refused."""
+    assert expected == is_refused(sign(GUARD.keys, service, "us-east-1", method, path, headers, body))
