@@ -110,11 +110,32 @@ def resolve_endpoint(service: str, region: str, *, is_fips: bool, is_dual_stack:
     if provider is None:
         return None
     try:
-        found = provider.resolve_endpoint(Region=region, UseFIPS=is_fips, UseDualStack=is_dual_stack)
+        found = provider.resolve_endpoint(
+            Region=region, UseFIPS=is_fips, UseDualStack=is_dual_stack, **_static_parameters(service)
+        )
     except (BotoCoreError, KeyError, TypeError):
         return None
     schemes = [scheme for scheme in found.properties.get("authSchemes", ()) if scheme.get("name") == "sigv4"]
     return str(found.url), next((str(scheme["signingRegion"]) for scheme in schemes if "signingRegion" in scheme), "")
+
+
+@cache
+def _static_parameters(service: str) -> dict[str, str]:
+    """Return the parameters of the rules that the operations' models set, as in ACM. Most operations have these values.
+
+    Other operations have another endpoint, which is none of the service's.
+    """
+    rules = _loader().load_service_model(service, "endpoint-rule-set-1")
+    needed = {
+        name
+        for name, facts in rules["parameters"].items()
+        if facts.get("required") and not {"builtIn", "default"} & facts.keys()
+    }
+    values: dict[str, list[str]] = {}
+    for operation in operation_names(service) if needed else ():
+        for parameter in operation_model(service, operation).static_context_parameters:
+            values.setdefault(parameter.name, []).append(str(parameter.value))
+    return {name: max(set(found), key=found.count) for name, found in values.items() if name in needed}
 
 
 @cache
