@@ -34,7 +34,7 @@ class ArnPlace(NamedTuple):
     account: str
 
 
-class Value(NamedTuple):
+class ParameterTexts(NamedTuple):
     """The strings of one parameter, and its name in lower case without dashes and the plural `s`."""
 
     name: str
@@ -51,7 +51,7 @@ class _Named(NamedTuple):
     text: str
 
 
-def values_of(parameters: Parameters, required: Collection[str]) -> list[Value]:
+def values_of(parameters: Parameters, required: Collection[str]) -> list[ParameterTexts]:
     """Return the strings at the top level of the parameters. `required` are names as `folded` returns them."""
     return [value for name, raw in parameters.items() for value in _values(folded(name), raw, required)]
 
@@ -61,7 +61,7 @@ def folded(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
 
 
-def named(values: Sequence[Value], names: Sequence[str]) -> tuple[str, ...]:
+def named(values: Sequence[ParameterTexts], names: Sequence[str]) -> tuple[str, ...]:
     """Return the strings of the first parameter that has one of these names."""
     for name in names:
         found = [text for value in values if value.name == name for text in value.texts]
@@ -81,7 +81,7 @@ class Filler:
     def __init__(
         self,
         operation: str,
-        values: Sequence[Value],
+        values: Sequence[ParameterTexts],
         place: ArnPlace,
         unknown: str,
         *,
@@ -223,7 +223,7 @@ class Filler:
         is_no_arn = parameter.removesuffix("s").endswith("arn") and not text.startswith("arn:")
         return self._unknown if is_name or is_no_arn else text
 
-    def _group(self, name: str, *, is_generic: bool) -> list[tuple[Value, str]]:
+    def _group(self, name: str, *, is_generic: bool) -> list[tuple[ParameterTexts, str]]:
         """Return the parameters of a name, with the side of each. An optional `name` may be a new one."""
         if is_generic:
             is_needed = name == "name" and self._has_required
@@ -296,9 +296,9 @@ def _without_side(parameter: str) -> str:
     return next((parameter.removeprefix(side) for side in _SIDES if parameter.startswith(side)), parameter)
 
 
-def _values(name: str, setting: object, required: Collection[str]) -> Iterator[Value]:
+def _values(name: str, setting: object, required: Collection[str]) -> Iterator[ParameterTexts]:
     if isinstance(setting, str | bool | int):
-        yield Value(name, (shown(setting),), name in required)
+        yield ParameterTexts(name, (shown(setting),), name in required)
     elif isinstance(setting, list) and setting and all(isinstance(item, str) for item in setting):
-        yield Value(name, tuple(setting), name in required)
-        yield Value(name.removesuffix("s"), tuple(setting), name in required)
+        yield ParameterTexts(name, tuple(setting), name in required)
+        yield ParameterTexts(name.removesuffix("s"), tuple(setting), name in required)
