@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dsops.policy.evaluation.question import Request
     from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement, is_negated
     from dsops.policy.evaluation.sentence import denial_sentence
+    from dsops.policy.language.callers import read_caller
     from dsops.policy.language.conditions import SECRET_KEYS, Condition
     from dsops.policy.language.grammar import check_policy, parse_policy
     from dsops.policy.language.letters import lower_case
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from dsops.policy.linting.keys import global_key_type, is_multi_valued
     from dsops.policy.linting.reference import ActionFacts, AuthorizationReference, ServiceFacts
     from dsops.policy.saml_attributes import attribute_keys
-    from dsops.policy.simulation.callers import read_caller
     from dsops.policy.simulation.case import POLICY_TYPES, Case, CaseQuestion, Expected, Place, Verdict
     from dsops.policy.simulation.compiled import PolicySet, is_kms_key
     from dsops.policy.simulation.completion import CompletedQuestion, complete, needs_of
@@ -156,7 +156,7 @@ _HOMES = {
     "linting.keys": ("global_key_type", "is_multi_valued"),
     "linting.reference": ("ActionFacts", "AuthorizationReference", "ServiceFacts"),
     "saml_attributes": ("attribute_keys",),
-    "simulation.callers": ("read_caller",),
+    "language.callers": ("read_caller",),
     "simulation.case": ("Case", "CaseQuestion", "Expected", "POLICY_TYPES", "Place", "Verdict"),
     "simulation.compiled": ("PolicySet", "is_kms_key"),
     "simulation.completion": ("CompletedQuestion", "complete", "needs_of"),

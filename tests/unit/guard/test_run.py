@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from dsops.errors import FileNotWritten
 from dsops.guard.exchange import Forward
 from dsops.guard.run.approvals import Approvals
 from dsops.guard.run.limits import RunLimits
 from dsops.guard.run.options import Answer, Asked
 from dsops.guard.run.trail import act_of, denial_text
+from dsops.guard.run.trust_file import write_trust_file
 from tests.guards import SESSION_ARN, Guarded, allow, deny, layer_of, reference
 
 NONE = "no statement of the guard's policies allows it"
@@ -161,3 +165,24 @@ def test_the_audit_record_has_the_actions_and_no_secret() -> None:
     assert act.error.aws is not None
     assert act.error.aws.code == "AccessDenied"
     assert guard.placeholder.secret_access_key.reveal() not in repr(act)
+
+
+def test_the_file_with_certificates_is_new_and_private(tmp_path: Path) -> None:
+    """The file is in the user's TMPDIR with mode 0600 and another name each time, and is deleted at the end."""
+    environ = {"TMPDIR": str(tmp_path)}
+    written = [write_trust_file("PEM\n", environ, "/") for _ in range(2)]
+
+    assert sorted(tmp_path.iterdir()) == sorted(Path(path) for path, _ in written)
+    for path, delete in written:
+        assert Path(path).read_text(encoding="ascii").startswith("PEM\n")
+        assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
+        delete()
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_folder_for_the_certificates_nothing_starts(tmp_path: Path) -> None:
+    """A TMPDIR that does not exist is an error with a hint, before anything is started."""
+    with pytest.raises(FileNotWritten) as raised:
+        write_trust_file("PEM\n", {"TMPDIR": str(tmp_path / "missing")}, "/")
+
+    assert raised.value.hint == "set TMPDIR to a folder that you can write to"

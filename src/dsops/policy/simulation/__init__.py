@@ -6,7 +6,8 @@ The input is questions, policies and unread facts; the output is outcomes with t
 
 from __future__ import annotations
 
-from dsops.policy.simulation.callers import known_context, read_caller
+from dsops.policy.language.callers import read_caller
+from dsops.policy.simulation.callers import known_context
 from dsops.policy.simulation.case import (
     EXPECTATIONS,
     POLICY_TYPES,

@@ -25,10 +25,10 @@ from dsops.arn import is_account_id, parse_arn
 from dsops.document import Document, Mapping, Node, Scalar, Sequence
 from dsops.errors import Problem, nearest
 from dsops.policy.evaluation.consulted import PolicyType
+from dsops.policy.language.callers import read_caller
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.principals import Principal
 from dsops.policy.language.session_actions import is_about_roles
-from dsops.policy.simulation.callers import read_caller
 from dsops.policy.simulation.case import (
     EXPECTATIONS,
     POLICY_TYPES,
