@@ -13,6 +13,7 @@ from dsops.access.facts.world import (
     OrganizationFacts,
     PolicyDocument,
     Resource,
+    UserGroup,
 )
 from dsops.arn import parse_arn, partition_of_region
 from dsops.policy import Policy, PolicyFile, ReadFile, read_policy_source
@@ -37,13 +38,15 @@ class _Reader:
         self._file = file
         self._name = name
         self._documents: dict[int, PolicyDocument] = {}
+        self._arns = {id(policy): arn for arn, policy in file.managed.items() if parse_arn(arn) is not None}
 
     def world(self) -> OrganizationFacts:
         identities = {identity.arn: identity for identity in self._identities()}
         resources = {resource.arn: resource for resource in self._secrets()}
         accounts = {account.identifier: account for account in self._accounts(identities.values())}
         gaps = (*self._gaps_of_identities(), *self._gaps_of_file())
-        return OrganizationFacts(accounts, identities, resources, {}, self._file.providers, (), gaps, (self._name,))
+        groups = {group.arn: group for group in self._groups()}
+        return OrganizationFacts(accounts, identities, resources, groups, self._file.providers, (), gaps, (self._name,))
 
     def _identities(self) -> Iterator[IamIdentity]:
         for entity in self._file.people:
@@ -57,11 +60,24 @@ class _Reader:
                 self._of(entity.identity),
                 self._of([entity.boundary])[0] if entity.boundary is not None else None,
                 self._of([entity.trust])[0] if entity.trust is not None else None,
+                groups=entity.groups,
             )
+
+    def _groups(self) -> Iterator[UserGroup]:
+        for text, policies in self._file.groups.items():
+            arn = parse_arn(text)
+            yield UserGroup(text, arn.account if arn is not None else "", self._of(policies))
 
     def _of(self, policies: Sequence[Policy]) -> tuple[PolicyDocument, ...]:
         """Return the documents of policies. Several owners of a policy share its document."""
-        return tuple(self._documents.setdefault(id(policy), PolicyDocument.of(policy)) for policy in policies)
+        return tuple(map(self._document, policies))
+
+    def _document(self, policy: Policy) -> PolicyDocument:
+        known = self._documents.get(id(policy))
+        if known is None:
+            named = policy._replace(name=self._arns.get(id(policy), policy.name))
+            known = self._documents[id(policy)] = PolicyDocument.of(named)
+        return known
 
     def _gaps_of_identities(self) -> Iterator[Gap]:
         for entity in self._file.people:

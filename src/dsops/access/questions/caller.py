@@ -99,6 +99,11 @@ class KnownKeys(NamedTuple):
     absent: tuple[str, ...]
     """Keys that are known to be absent, in lower case. A key that ends in `/` stands for all keys with that prefix."""
 
+    def extended(self, context: Mapping[str, tuple[str, ...]]) -> KnownKeys:
+        """Return these keys with more known values. A key with () is absent."""
+        absent = tuple(lower_case(key) for key, values in context.items() if not values)
+        return KnownKeys({**self.context, **context}, (*self.absent, *absent)) if context else self
+
     def is_open(self, key: str) -> bool:
         """Whether the value of a key, in lower case, is up to the request."""
         if key in self.absent or any(key.startswith(prefix) for prefix in self.absent if prefix.endswith("/")):

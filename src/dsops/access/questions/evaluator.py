@@ -69,9 +69,13 @@ _GRANTING: Final = frozenset({"identity", "resource", "trust"})
 class Topic:
     """One action on one resource. It remembers which statements of each policy can be about them."""
 
-    def __init__(self, action: str, resource: str) -> None:
+    def __init__(self, action: str, resource: str, context: Mapping[str, tuple[str, ...]] | None = None) -> None:
+        """`context`: condition keys with the values that every request about the topic has; () for an absent key."""
         self.action = action
         self.resource = resource
+        self.context = context or {}
+        self.is_about_sessions = lower_case(action).startswith("sts:")
+        """Whether a role's trust policy decides on the action. It does not decide on those of IAM, such as PassRole."""
         self._lower_action = lower_case(action)
         self._parts = tuple(resource.split(":", 5)) if parse_arn(resource) is not None else None
         self._relevant: dict[int, tuple[PolicyDocument, Policy]] = {}
@@ -119,7 +123,7 @@ class Evaluator:
         """Return whether the caller can do it, with the request that shows it."""
         account = self.account_of(topic.resource, caller)
         policies = self._policies(caller, topic, account)
-        known = known_keys(self.world, caller, topic.action, topic.resource, account)
+        known = known_keys(self.world, caller, topic.action, topic.resource, account).extended(topic.context)
         question = CaseQuestion(caller.principal, topic.action, topic.resource, account, known.context)
         answer = self._readable(question, policies, known)
         missing = [*self._missing(caller, topic, account)]
@@ -205,6 +209,8 @@ class Evaluator:
         if owner is not None:
             policies["rcp"] = _levels(owner.resource_control, topic)
         document = self.resource_policy(topic.resource)
+        if document is not None and document.kind == "trust" and not topic.is_about_sessions:
+            return policies
         if document is not None:
             policies["trust" if document.kind == "trust" else "resource"] = ((topic.relevant(document),),)
         elif self.resource_of(topic.resource) is not None:
@@ -238,7 +244,7 @@ class Evaluator:
             if gap.place == "resources":
                 if self.resource_of(topic.resource) is None:
                     yield Unread("resource", gap.why), gap
-            elif gap.place != "identities":
+            elif gap.place != "identities" and (gap.place != "trust" or topic.is_about_sessions):
                 yield Unread(gap.place, gap.why, gap.keys), gap
 
     def _gaps_of(self, caller: AccessCaller, resource: str, account: str) -> Iterator[Gap]:

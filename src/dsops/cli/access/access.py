@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dsops.cli.access.collect import COLLECT
+from dsops.cli.access.escalations import ESCALATIONS
 from dsops.cli.access.outside import EXTERNAL, PUBLIC
 from dsops.cli.access.what_can import PATH, WHAT_CAN
 from dsops.cli.access.who_can import WHO_CAN
@@ -21,5 +22,6 @@ COMMAND = Group(
         "path": PATH,
         "public": PUBLIC,
         "external": EXTERNAL,
+        "escalations": ESCALATIONS,
     },
 )

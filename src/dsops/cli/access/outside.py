@@ -66,8 +66,9 @@ def _value(use: OutsideUse) -> Json:
 
 PUBLIC = Command(
     help=(
-        "Print what anyone can do: without credentials, from any AWS account, or with a token that an identity\n"
-        "provider gives to all its customers. The exit code is 6 if there is anything.\n\n"
+        "Print what anyone can do: without credentials, or from any AWS account.\n"
+        "Tokens that an identity provider gives to all its customers count, too. The exit code is 6 if there\n"
+        "is anything.\n\n"
         "  dsops access public --from details.json"
     ),
     run=_public,

@@ -40,8 +40,12 @@ class AccountDetails(PolicyFileReader):
             for kind, title in _TITLES
             for item in items_of(root.get(f"{title}DetailList"))
         ]
+        policies_of = {
+            text_of(group, "Arn"): tuple(each for each in self._policies_of(group, "Group") if isinstance(each, Policy))
+            for group in listed
+        }
         # A filter or paging may have omitted entities, so an entity that is not in the file may still exist.
-        return PolicyFile(self.file, tuple(people), frozenset())
+        return PolicyFile(self.file, tuple(people), frozenset(), managed=self.managed, groups=policies_of)
 
     def _entity(self, kind: Kind, title: str, node: Mapping, groups: dict[str, Mapping]) -> Known:
         members = [groups[name] for name in texts_of(node.get("GroupList")) if name in groups]
@@ -57,6 +61,7 @@ class AccountDetails(PolicyFileReader):
         return known(text_of(node, "Arn"), kind, policies, trust, boundary)._replace(
             unique_id=text_of(node, f"{title}Id"),
             tags=tuple((text_of(tag, "Key"), text_of(tag, "Value")) for tag in tags),
+            groups=tuple(texts_of(node.get("GroupList"))),
         )
 
     def _policies_of(self, owner: Mapping, title: str) -> Iterator[Policy | str]:

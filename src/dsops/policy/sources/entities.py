@@ -42,6 +42,8 @@ class Known(NamedTuple):
     unread_trust: str = ""
     max_seconds: int = 0
     """The maximum session duration in seconds; 0 when the file does not say."""
+    groups: tuple[str, ...] = ()
+    """The names of a user's groups."""
 
 
 class FileOrganization(NamedTuple):
@@ -65,6 +67,10 @@ class PolicyFile(NamedTuple):
     """The ARNs of the identity providers in the completely described accounts."""
     secrets: MappingOf[SecretPlace, Policy | str | None] = {}
     """The policy of each secret in the completely described accounts. A str says why the policy can't be used."""
+    managed: MappingOf[str, Policy] = {}
+    """The managed policies by ARN. `Known.identity` contains the same objects."""
+    groups: MappingOf[str, tuple[Policy, ...]] = {}
+    """The policies of the groups of users, by the group's ARN."""
 
 
 class PolicyFileReader:

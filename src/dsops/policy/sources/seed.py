@@ -59,6 +59,12 @@ class SeedPolicies(PolicyFileReader):
                 for account, node in entries
                 for place, policy in self._secrets(account.text, mapping_of(node), region)
             },
+            self.managed,
+            {
+                arn: policies
+                for account, node in entries
+                for arn, policies in self._groups(account.text, mapping_of(node))
+            },
         )
 
     def _account(self, account: str, node: Mapping) -> Iterator[Known]:
@@ -90,7 +96,15 @@ class SeedPolicies(PolicyFileReader):
             unique_id=text_of(node, "id"),
             tags=tuple((key.text, text_of(tags, key.text)) for key, _ in tags.entries),
             max_seconds=int(max_seconds) if kind == "role" and max_seconds.isdigit() else 0,
+            groups=tuple(texts_of(node.get("groups"))),
         )
+
+    def _groups(self, account: str, node: Mapping) -> Iterator[tuple[str, tuple[Policy, ...]]]:
+        partition = text_of(node, "partition") or "aws"
+        for key, value in mapping_of(node.get("groups")).entries:
+            items = map(self._policy_item, items_of(mapping_of(value).get("policies")))
+            arn = f"arn:{partition}:iam::{account}:group/{key.text}"
+            yield arn, tuple(policy for policy in items if isinstance(policy, Policy))
 
     def _policy_item(self, node: Node) -> Policy | str:
         """Return the policy in a list item: an ARN, a document, or `{name, document}`."""

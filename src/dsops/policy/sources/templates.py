@@ -121,7 +121,8 @@ class Terraform(PolicyFileReader):
                     owner.policies.append(f"whose {kind} is, {self.file} leaves open")
                 elif (entity_kind, entity_name) == (owned, name):
                     owner.policies.append(self._policy_of(kind, values))
-        return PolicyFile(self.file, tuple(self._known(known_entity) for known_entity in people.values()), frozenset())
+        known = tuple(self._known(known_entity) for known_entity in people.values())
+        return PolicyFile(self.file, known, frozenset(), managed=self.managed)
 
     def _policy_of(self, kind: str, values: Mapping) -> Policy | str:
         if kind.endswith("_attachment"):

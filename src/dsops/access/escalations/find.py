@@ -1,0 +1,197 @@
+"""Find which rules hold for which principals, and what they become."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from dsops.access.escalations.gains import Gain, Gains
+from dsops.access.escalations.made_up import made_up_arns
+from dsops.access.escalations.options import Option, Options
+from dsops.access.escalations.rules import ANY, RESOURCE_TYPES, Rule, RuleNeed
+from dsops.access.facts.world import Gap, IamIdentity
+from dsops.access.questions.assuming import ASSUME, Assumptions
+from dsops.access.questions.caller import AccessCaller, caller_of
+from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic, Verdict
+from dsops.policy import lower_case
+
+_BOUNDARY_KEY: Final = "iam:PermissionsBoundary"
+_KNOWS_BOUNDARY: Final = frozenset(
+    f"iam:{action}"
+    for action in ("AttachRolePolicy", "AttachUserPolicy", "PutRolePolicy", "PutUserPolicy", "UpdateAssumeRolePolicy")
+)
+"""The actions on identities whose requests contain the identity's boundary (Service Authorization Reference)."""
+
+
+class NeededRequest(NamedTuple):
+    """A request of a rule, and the policy engine's answer."""
+
+    action: str
+    resource: str
+    answer: AccessAnswer
+
+
+class Escalation(NamedTuple):
+    """A principal, a rule, and what the principal becomes."""
+
+    rule: Rule
+    caller: AccessCaller
+    target: str
+    """The ARN of the user, role or group; for `self`, the caller's."""
+    requests: tuple[NeededRequest, ...]
+    gain: Gain
+    through: str = ""
+    """The ARN of the existing resource that runs the code; "" if there is none."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """`unknown` if a request depends on a fact that could not be read, `conditional` if on an open condition."""
+        verdicts = {request.answer.verdict for request in self.requests}
+        return "unknown" if "unknown" in verdicts else "conditional" if "conditional" in verdicts else "yes"
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """The facts that could not be read and could change the answer."""
+        return tuple(dict.fromkeys(gap for request in self.requests for gap in request.answer.gaps))
+
+
+class Escalations:
+    """Finds escalations in a world."""
+
+    def __init__(self, evaluator: Evaluator, assumptions: Assumptions, rules: Sequence[Rule]) -> None:
+        self.rules = rules
+        self.gains = Gains(evaluator, assumptions)
+        self._evaluator = evaluator
+        self._world = evaluator.world
+        self._assumptions = assumptions
+        self._topics: dict[tuple[str, str, str], Topic] = {}
+        self._options = Options(evaluator, self.gains)
+        self._gain_of: dict[tuple[str, str, bool, bool], Gain | None] = {}
+
+    def unchecked(self) -> tuple[Rule, ...]:
+        """Return the rules about existing resources for which the facts contain no resource."""
+        types = self._options.resource_types()
+        return tuple(rule for rule in self.rules if rule.target == "resource" and rule.resource_type not in types)
+
+    def find(self, identities: Iterable[IamIdentity]) -> Iterator[Escalation]:
+        """Yield the escalations of the users and roles. Administrators have none in their own account."""
+        for identity in identities:
+            rules = [rule for rule in self.rules if self._may_hold(identity, rule)]
+            if not rules or self.gains.is_administrator(identity):
+                continue
+            if self.gains.administers(identity, identity.account):
+                rules = [rule for rule in rules if rule.target == "assumed"]
+            caller = caller_of(identity)
+            for rule in rules:
+                yield from self._by_rule(caller, identity, rule)
+
+    def find_from(self, start: IamIdentity) -> list[Escalation]:
+        """Return the escalations of one identity and of what it becomes, by assuming roles and by escalations.
+
+        What comes after an administrator is left out.
+        """
+        found: list[Escalation] = []
+        waiting = [*self.gains.reach(start)]
+        seen = {identity.arn for identity in waiting}
+        while waiting:
+            new = [*self.find([waiting.pop()])]
+            found += new
+            if any(each.gain.is_administrator for each in new):
+                continue
+            targets = [self._world.identities[each.target] for each in new if each.target in self._world.identities]
+            for member in (member for target in targets for member in self.gains.reach(target)):
+                if member.arn not in seen:
+                    seen.add(member.arn)
+                    waiting.append(member)
+        return found
+
+    def _may_hold(self, identity: IamIdentity, rule: Rule) -> bool:
+        """Whether the identity's policies mention every action that only they can allow."""
+        if rule.target in {"resource", "assumed"}:
+            return True
+        return all(
+            any(document.mentions(lower_case(need.action)) for document in identity.policies)
+            for need in rule.needs
+            if need.action != ASSUME
+        )
+
+    def _by_rule(self, caller: AccessCaller, identity: IamIdentity, rule: Rule) -> Iterator[Escalation]:
+        shared = self._shared_requests(caller, identity, rule)
+        if shared is None:
+            return
+        for option in self._options.of(identity, rule):
+            requests = self._requests(caller, rule, option)
+            if requests is None:
+                continue
+            gain = self._gain(identity, option, is_alone=rule.target == "assumed")
+            if gain is not None:
+                yield Escalation(rule, caller, option.target, (*requests, *shared), gain, option.through)
+
+    def _shared_requests(
+        self, caller: AccessCaller, identity: IamIdentity, rule: Rule
+    ) -> tuple[NeededRequest, ...] | None:
+        """Return the requests that are the same for every target; None if one of them is not allowed."""
+        requests: list[NeededRequest] = []
+        kinds = dict.fromkeys(need.on for need in rule.needs if need.on == ANY or need.on in RESOURCE_TYPES)
+        for kind in kinds:
+            needs = [need for need in rule.needs if need.on == kind]
+            actions = [need.action for need in needs]
+            arns = (ANY,) if kind == ANY else made_up_arns(identity, kind, actions)
+            answered = self._first_allowed(caller, needs, arns, "")
+            if answered is None:
+                return None
+            requests += answered
+        return tuple(requests)
+
+    def _requests(self, caller: AccessCaller, rule: Rule, option: Option) -> tuple[NeededRequest, ...] | None:
+        """Return the requests about the target; None if one of them is not allowed."""
+        requests: list[NeededRequest] = []
+        for kind, arns in option.resources.items():
+            needs = [need for need in rule.needs if need.on == kind]
+            answered = self._first_allowed(caller, needs, arns, option.boundary)
+            if answered is None:
+                return None
+            requests += answered
+        return tuple(requests)
+
+    def _first_allowed(
+        self, caller: AccessCaller, needs: Sequence[RuleNeed], arns: Sequence[str], boundary: str
+    ) -> list[NeededRequest] | None:
+        """Return the requests on the first resource on which all of them are allowed, those without gaps first."""
+        uncertain: list[NeededRequest] | None = None
+        for arn in arns:
+            answered: list[NeededRequest] = []
+            for need in needs:
+                topic = self._topic(need, arn, boundary)
+                if not self._evaluator.may_allow(caller, topic):
+                    break
+                answer = self._evaluator.ask(caller, topic)
+                if answer.verdict == "no":
+                    break
+                answered.append(NeededRequest(need.action, arn, answer))
+            if len(answered) == len(needs):
+                if all(request.answer.is_possible for request in answered):
+                    return answered
+                uncertain = uncertain or answered
+        return uncertain
+
+    def _topic(self, need: RuleNeed, arn: str, boundary: str) -> Topic:
+        keys: dict[str, tuple[str, ...]] = {key: (value,) for key, value in need.keys.items()}
+        if need.action in _KNOWS_BOUNDARY:
+            keys[_BOUNDARY_KEY] = (boundary,) if boundary else ()
+        partition = arn.split(":")[1] if arn.startswith("arn:") else "aws"
+        known = {
+            key: tuple(value.replace("{partition}", partition) for value in values) for key, values in keys.items()
+        }
+        name = (need.action, arn, repr(known))
+        topic = self._topics.get(name)
+        if topic is None:
+            topic = self._topics[name] = Topic(need.action, arn, known)
+        return topic
+
+    def _gain(self, identity: IamIdentity, option: Option, *, is_alone: bool) -> Gain | None:
+        key = (identity.arn, option.target, option.is_changed, is_alone)
+        if key not in self._gain_of:
+            own = (identity,) if is_alone else self.gains.reach(identity)
+            self._gain_of[key] = self.gains.of(own, option.becomes, is_changed=option.is_changed)
+        return self._gain_of[key]

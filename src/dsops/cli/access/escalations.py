@@ -1,0 +1,252 @@
+"""`dsops access escalations`: principals that can make themselves more than they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from dsops.access.escalations.chains import RouteToRole, by_principal, routes_to, steps_to_administrator
+from dsops.access.escalations.find import Escalation, Escalations
+from dsops.access.escalations.rules import Rule
+from dsops.access.escalations.table import ESCALATION_RULES
+from dsops.access.facts.world import Gap, IamIdentity, OrganizationFacts
+from dsops.access.questions.naming import arn_text, caller_text
+from dsops.cli.access.answers import answer_value, gaps_value, print_conditions, print_gaps, print_line
+from dsops.cli.access.facts import FROM, load_world, questions_of
+from dsops.cli.framework.command import Arguments, Command, Flag
+from dsops.cli.framework.output import Json, answer, answer_json
+from dsops.cli.framework.screen import heading
+from dsops.errors import CheckFailed, UsageError
+from dsops.runtime import Runtime
+from dsops.text import clean, counted
+
+_MOST_SHOWN: Final = 5
+_PRINCIPAL: Final = Flag(
+    "--principal",
+    "only what this user or role becomes, itself or by assuming roles",
+    value="NAME",
+    own_variable="DSOPS_ESCALATIONS_PRINCIPAL",
+)
+_RULE: Final = Flag(
+    "--rule",
+    "only this rule, such as `iam-001`; may be repeated",
+    value="ID",
+    own_variable="DSOPS_ESCALATIONS_RULE",
+    is_repeatable=True,
+)
+_ASSUMING: Final = Flag(
+    "--include-assume",
+    "also list roles that a principal can assume",
+    kind="switch",
+    own_variable="DSOPS_ESCALATIONS_INCLUDE_ASSUME",
+)
+_ALL: Final = Flag(
+    "--all",
+    f"print all ways of a principal, not only {_MOST_SHOWN}",
+    kind="switch",
+    own_variable="DSOPS_ESCALATIONS_ALL",
+)
+_FAIL: Final = Flag(
+    "--fail", "exit with 6 if there are escalations", kind="switch", own_variable="DSOPS_ESCALATIONS_FAIL"
+)
+
+
+class _Report(NamedTuple):
+    """Everything that the command prints."""
+
+    world: OrganizationFacts
+    found: Mapping[str, tuple[Escalation, ...]]
+    routes: Mapping[str, tuple[RouteToRole, ...]]
+    steps: Mapping[str, int]
+    unchecked: tuple[Rule, ...]
+    gaps: tuple[Gap, ...]
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    rules = _rules(arguments)
+    world = load_world(arguments, runtime)
+    evaluator, assumptions = questions_of(world, runtime)
+    escalations = Escalations(evaluator, assumptions, rules)
+    name = arguments.text("--principal")
+    if name:
+        found = escalations.find_from(_identity_named(world, name))
+    else:
+        found = [*escalations.find(world.identities.values())]
+    roles = {each.caller.name: each.caller.identity for each in found if each.caller.identity is not None}
+    report = _Report(
+        world,
+        by_principal(found),
+        {
+            name: tuple(routes_to(assumptions, escalations.gains, role))
+            for name, role in roles.items()
+            if role.kind == "role"
+        },
+        steps_to_administrator(found, escalations.gains, world.identities),
+        escalations.unchecked(),
+        tuple(gap for gap in world.gaps if gap.place == "identities"),
+    )
+    if arguments.switch("--json"):
+        answer_json(_value(report))
+    else:
+        _print(report, shows_all=arguments.switch("--all"))
+    return CheckFailed.exit_code if found and arguments.switch("--fail") else 0
+
+
+def _rules(arguments: Arguments) -> tuple[Rule, ...]:
+    named = arguments.texts("--rule")
+    known = {rule.identifier: rule for rule in ESCALATION_RULES}
+    for identifier in named:
+        if identifier not in known:
+            raise UsageError(
+                f"there is no rule `{identifier}`",
+                why="rules have the ids of pathfinding.cloud, such as `iam-001`",
+                hint="docs/reference/access-escalations.md lists all rules",
+            )
+    if named:
+        return tuple(known[identifier] for identifier in dict.fromkeys(named))
+    is_included = arguments.switch("--include-assume")
+    return tuple(rule for rule in ESCALATION_RULES if is_included or rule.target != "assumed")
+
+
+def _identity_named(world: OrganizationFacts, name: str) -> IamIdentity:
+    """Return the user or role with this name or ARN. Raises UsageError if none or several have it."""
+    named = [each for each in world.identities.values() if name in (each.arn, each.name)]
+    if not named:
+        raise UsageError(
+            f"no user or role is called `{name}`", why="none of the facts has this name", hint="write its ARN"
+        )
+    if len(named) > 1:
+        listed = ", ".join(each.arn for each in named[:_MOST_SHOWN])
+        raise UsageError(f"{len(named)} users and roles are called `{name}`", why=listed, hint="write one of the ARNs")
+    return named[0]
+
+
+def _print(report: _Report, *, shows_all: bool) -> None:
+    if report.found:
+        answer(heading(f"{counted(len(report.found), 'principal')} can gain more permissions", 1))
+    else:
+        answer(heading("no principal can gain more permissions, as far as the facts say", 1))
+    for name, ways in report.found.items():
+        answer(f"\n{clean(caller_text(report.world, ways[0].caller))}")
+        groups = _by_rule(ways)
+        shown = len(groups) if shows_all else _MOST_SHOWN
+        for group in groups[:shown]:
+            _print_ways(report.world, group, shows_all=shows_all)
+        if len(groups) > shown:
+            rules = ", ".join(group[0].rule.identifier for group in groups[shown:])
+            print_line(f"and in {counted(len(groups) - shown, 'other way')}: {rules}", 2)
+        if report.steps.get(name, 0) > 1:
+            print_line(f"becomes an administrator in {report.steps[name]} such steps", 2)
+        _print_routes(report, name)
+    if report.unchecked:
+        types = ", ".join(dict.fromkeys(rule.resource_type.replace("-", " ") for rule in report.unchecked))
+        answer("")
+        print_line(f"not checked, because the facts contain no resource with a role of these types: {types}", 0)
+    print_gaps(report.world, report.gaps, 0)
+
+
+def _print_ways(world: OrganizationFacts, ways: Sequence[Escalation], *, shows_all: bool) -> None:
+    """Write the ways of one principal by one rule: the first with its requests, the others by their targets."""
+    first = ways[0]
+    more = "" if len(ways) == 1 or shows_all else f", or {counted(len(ways) - 1, 'other')}"
+    for each in ways if shows_all else ways[:1]:
+        print_line(f"becomes {_target_text(world, each)}{more}: {each.rule.title} ({each.rule.identifier})", 2)
+        print_line(_requests_text(each), 6)
+        print_conditions(request.answer for request in each.requests)
+        if each.verdict == "unknown":
+            print_line("not certain: no request was found, or a fact is missing", 6)
+        print_gaps(world, each.gaps, 6)
+    if first.rule.assumes:
+        print_line(f"assuming that {first.rule.assumes}", 6)
+
+
+def _requests_text(escalation: Escalation) -> str:
+    """Return the requests with the resources as in ARNs, without the account."""
+    actions: dict[str, list[str]] = {}
+    for request in escalation.requests:
+        actions.setdefault(request.resource, []).append(request.action)
+    return "; ".join(f"{' and '.join(names)} on {resource.split(':', 5)[-1]}" for resource, names in actions.items())
+
+
+def _target_text(world: OrganizationFacts, escalation: Escalation) -> str:
+    gain = escalation.gain
+    if escalation.rule.target == "self":
+        return "an administrator" if gain.is_administrator else f"more ({gain.permission})"
+    name = arn_text(world, escalation.target)
+    if escalation.rule.target == "group":
+        name = f"a member of {name}"
+    by = f" by assuming {arn_text(world, gain.by)}" if gain.by else ""
+    what = "is an administrator" if gain.is_administrator else f"may do {gain.permission}"
+    return f"{name}, which {what}{by}"
+
+
+def _print_routes(report: _Report, name: str) -> None:
+    routes = report.routes.get(name, ())
+    if routes:
+        texts = [caller_text(report.world, route.caller) for route in routes[:_MOST_SHOWN]]
+        more = [f"{len(routes) - _MOST_SHOWN} more"] if len(routes) > _MOST_SHOWN else []
+        print_line(f"can be assumed by {'; '.join([*texts, *more])}", 2)
+
+
+def _by_rule(ways: Sequence[Escalation]) -> list[list[Escalation]]:
+    groups: dict[str, list[Escalation]] = {}
+    for each in ways:
+        groups.setdefault(each.rule.identifier, []).append(each)
+    return [*groups.values()]
+
+
+def _value(report: _Report) -> Json:
+    return {
+        "principals": [
+            {
+                "principal": name,
+                "account": ways[0].caller.principal.account or None,
+                "steps_to_administrator": report.steps.get(name),
+                "escalations": [_escalation_value(each) for each in ways],
+                "assumed_by": [
+                    {"principal": route.caller.name, "roles": list(route.roles)}
+                    for route in report.routes.get(name, ())
+                ],
+            }
+            for name, ways in report.found.items()
+        ],
+        "unchecked_rules": [rule.identifier for rule in report.unchecked],
+        "not_known": gaps_value(report.gaps),
+    }
+
+
+def _escalation_value(each: Escalation) -> Json:
+    gain = each.gain
+    return {
+        "rule": each.rule.identifier,
+        "title": each.rule.title,
+        "source": each.rule.source,
+        "target": each.target,
+        "through": each.through or None,
+        "verdict": each.verdict,
+        "is_administrator": gain.is_administrator,
+        "gained": None
+        if gain.is_administrator
+        else {"permission": gain.permission, "action": gain.action, "resource": gain.resource},
+        "by": gain.by or None,
+        "requests": [
+            {"action": request.action, "resource": request.resource, **answer_value(request.answer)}
+            for request in each.requests
+        ],
+        "assumes": each.rule.assumes or None,
+        "not_known": gaps_value(each.gaps),
+    }
+
+
+ESCALATIONS = Command(
+    help=(
+        "Print the users and roles that can make themselves more than they are, and how.\n"
+        "They write their own policies, make credentials of others, pass a role to a service, and so on.\n"
+        "Each way is a rule with the id of its description at pathfinding.cloud. A way is listed only if the\n"
+        "policies allow all of its requests, and if it leads to a permission that the principal lacks.\n\n"
+        "  dsops access escalations --from details.json\n"
+        "  dsops access escalations --principal Deploy --rule lambda-001 --from details.json --json"
+    ),
+    run=_run,
+    flags=(FROM, _PRINCIPAL, _RULE, _ASSUMING, _ALL, _FAIL),
+)
