@@ -81,6 +81,12 @@ def test_roles_in_parameters_of_many_names(service: str, operation: str, paramet
         ("dms", "ModifyInstanceProfile", {"InstanceProfileIdentifier": "machines"}),
         # A filter.
         ("iot", "ListAuditFindings", {"resourceIdentifier": {"iamRoleArn": ROLE}}),
+        # Variables of a function.
+        (
+            "lambda",
+            "UpdateFunctionConfiguration",
+            {"FunctionName": "f", "Environment": {"Variables": {"ROLE_ARN": ROLE}}},
+        ),
         # A tag.
         (
             "lambda",

@@ -7,13 +7,13 @@ pass a role, so a parameter whose name contains `role` and whose value is a role
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from dsops.arn import parse_arn
 from dsops.request.lookups import Lookups, ResourceLookup, SecretLocation
 from dsops.request.parameter_values import Parameters, inside, text
 from dsops.request.question import AuthorizationQuestion, CallerView, Context
-from dsops.request.wire.models import service_model
+from dsops.request.wire.models import operation_model, service_model
 
 _READING: Final = tuple(
     """
@@ -54,13 +54,15 @@ _PROFILES: Final = {"batch": "instancerole", "emr": "jobflowrole"}
 _OTHER_PROFILES: Final = frozenset({"dms", "iam", "securityhub"})
 """Services in which an instance profile is another thing (DMS), is not passed, or is part of a finding."""
 _DEEPEST = 100
+_DATA: Final = "AttributeValue"
+"""The shape of DynamoDB's data."""
 
 
 class _Setting(NamedTuple):
     """A parameter, or a setting that the request names in another parameter."""
 
     name: str
-    """In lower case, without dashes and underscores."""
+    """In lower case. The name of a pair is without dashes and underscores."""
     value: object
 
 
@@ -74,7 +76,7 @@ def passed_roles(
     is_reading = operation.startswith(_READING) and f"{service}.{operation}" not in _PASSES_TO_READ
     if service in _PASSES_NONE or is_reading:
         return
-    settings = [setting for setting in _settings(parameters) if "role" in setting.name or "profile" in setting.name]
+    settings = _settings(service, operation, parameters)
     profiles = [] if service in _OTHER_PROFILES else [*_profiles(service, settings)]
     if service in {"autoscaling", "ec2", "emr"}:
         profiles += _of_templates(parameters, caller, lookups.resources)
@@ -127,14 +129,38 @@ def _structures(value: object, deeper: int) -> Iterator[Parameters]:
             yield from _structures(inner, deeper - 1)
 
 
-def _settings(parameters: Parameters) -> Iterator[_Setting]:
-    """Yield all parameters, also nested ones, and the pairs of a setting's name and its value."""
-    for holder in _structures(parameters, _DEEPEST):
-        for name, value in holder.items():
-            yield _Setting(_folded(name), value)
-        for name, value in _PAIRS:
-            if isinstance(holder.get(name), str) and value in holder:
-                yield _Setting(_folded(holder[name]), holder[value])
+def _settings(service: str, operation: str, parameters: Parameters) -> list[_Setting]:
+    """Return the parameters with `role` or `profile` in their names, at any depth, and such pairs of name and value.
+
+    The keys of a map are often data, such as the variables of a function. They count only if they end in `role` or
+    `roleArn`, as the attributes of SNS do.
+    """
+    found: list[_Setting] = []
+    queue: list[tuple[Any, object]] = [(operation_model(service, operation).input_shape, parameters)]
+    for shape, value in queue:
+        kind = "" if shape is None else shape.type_name
+        if isinstance(value, list):
+            member = shape.member if kind == "list" else None
+            queue += [(member, item) for item in value if isinstance(item, dict | list)]
+        elif isinstance(value, Mapping) and (shape is None or shape.name != _DATA):
+            members = shape.members if kind == "structure" else {}
+            for name, inner in value.items():
+                lower = str(name).lower()
+                if ("role" in lower or "profile" in lower) and (kind != "map" or _is_role(lower)):
+                    found.append(_Setting(lower, inner))
+                if isinstance(inner, dict | list):
+                    queue.append((shape.value if kind == "map" else members.get(name), inner))
+            found += _pairs(value)
+    return found
+
+
+def _pairs(holder: Parameters) -> Iterator[_Setting]:
+    """Yield the setting that a structure has as a name and a value."""
+    for name, value in _PAIRS:
+        if name in holder and value in holder:
+            setting = str(holder[name]).lower().replace("-", "").replace("_", "")
+            if "role" in setting or "profile" in setting:
+                yield _Setting(setting, holder[value])
 
 
 def _roles(service: str, settings: Iterable[_Setting]) -> Iterator[tuple[str, bool]]:
@@ -142,12 +168,11 @@ def _roles(service: str, settings: Iterable[_Setting]) -> Iterator[tuple[str, bo
     for name, value in settings:
         if "role" not in name or "principal" in name:
             continue
-        is_role = name.removesuffix("s").removesuffix("arn").endswith("role")
-        is_name = (is_role and service in _TAKE_NAMES) or f"{service}.{name}" in _NAMES
+        is_name = (_is_role(name) and service in _TAKE_NAMES) or f"{service}.{name}" in _NAMES
         yield from (
             (item, is_name) for item in (value if isinstance(value, list) else (value,)) if isinstance(item, str)
         )
 
 
-def _folded(name: object) -> str:
-    return str(name).lower().replace("-", "").replace("_", "")
+def _is_role(name: str) -> bool:
+    return name.removesuffix("s").removesuffix("arn").endswith("role")

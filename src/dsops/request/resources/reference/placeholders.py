@@ -90,6 +90,12 @@ class Filler:
     ) -> None:
         self._operation = operation.lower()
         self._values = [value for value in values if any(value.texts)]
+        self._by_name: dict[str, list[tuple[ParameterTexts, str]]] = {}
+        for value in self._values:
+            self._by_name.setdefault(value.name, []).append((value, ""))
+            for side in _SIDES:
+                if value.name.startswith(side):
+                    self._by_name.setdefault(value.name.removeprefix(side), []).append((value, side))
         self._place = place
         self._unknown = unknown
         self._is_new = is_new
@@ -225,13 +231,11 @@ class Filler:
 
     def _group(self, name: str, *, is_generic: bool) -> list[tuple[ParameterTexts, str]]:
         """Return the parameters of a name, with the side of each. An optional `name` may be a new one."""
-        if is_generic:
-            is_needed = name == "name" and self._has_required
-            return [
-                (value, "") for value in self._values if value.name == name and (value.is_required or not is_needed)
-            ]
-        sides = {f"{side}{name}": side for side in _SIDES} | {name: ""}
-        return [(value, sides[value.name]) for value in self._values if value.name in sides]
+        group = self._by_name.get(name, [])
+        if not is_generic or not group:
+            return group
+        is_needed = name == "name" and self._has_required
+        return [(value, "") for value, side in group if not side and (value.is_required or not is_needed)]
 
 
 def names_in(template: str) -> tuple[str, ...]:
@@ -269,10 +273,11 @@ def _any_of(name: str) -> str:
     return "[^:]*" if name in _PLACE else "([^:]+)"
 
 
-def _specific(placeholder: str, parts: Sequence[str]) -> list[str]:
+@cache
+def _specific(placeholder: str, parts: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of parameters that name the thing itself, the best first."""
     ends = _ENDS_OF_IDS if _is_id(placeholder) else _ENDS
-    return [*dict.fromkeys([placeholder, *(f"{part}{end}" for part in parts if part for end in ends)])]
+    return tuple(dict.fromkeys([placeholder, *(f"{part}{end}" for part in parts if part for end in ends)]))
 
 
 def _is_name(parameter: str, placeholder: str) -> bool:
