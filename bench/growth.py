@@ -28,6 +28,7 @@ sys.path.insert(0, str(HERE.parent))
 from bench.run import machine  # noqa: E402 - the folder above is on the path only now
 from dsops.audit.chain import START, hash_of, link  # noqa: E402
 from dsops.cli import main as run_command  # noqa: E402
+from dsops.sandbox.clock import MovableClock  # noqa: E402
 from tests.sandboxes import Keys, Lab  # noqa: E402
 from tests.unit.cli.stub_aws import StubAws  # noqa: E402
 
@@ -306,6 +307,21 @@ def create_secret(size: int, _: Path) -> Callable[[], object]:
     return create
 
 
+def put_secret_value(size: int, _: Path) -> Callable[[], object]:
+    """Prepare a few calls of PutSecretValue for a secret that received so many values, with a day between them."""
+    lab = Lab.of(SEED, MovableClock())
+    admin = lab.user("admin")
+    make_secret(admin, 0)
+    lab.sandbox.clock.advance(2 * 24 * 3600)
+
+    def put(count: int) -> None:
+        for number in range(count):
+            admin.call("secretsmanager", "PutSecretValue", SecretId="secret-0", SecretString=str(number))
+
+    put(size)
+    return lambda: put(CALLS)
+
+
 def make_parameter(admin: Any, number: int) -> None:
     """Create the parameter of that number."""
     admin.call("ssm", "PutParameter", Name=f"/app/parameter-{number}", Value="x", Type="String", Overwrite=True)
@@ -426,6 +442,8 @@ CASES = (
         FEW,
         is_one_of_many=True,
     ),
+    # Above the 100 versions that a secret keeps.
+    Case("PutSecretValue, one secret", put_secret_value, MANY, (110, 220, 440), is_one_of_many=True),
     Case("CreateSecret", create_secret, MANY, FEW, is_one_of_many=True),
     Case(
         "GetParameter",

@@ -20,7 +20,7 @@ from dsops.sandbox.services import queue_addresses
 from dsops.sandbox.services.kms_denials import key_denied, key_unusable
 from dsops.sandbox.services.kms_requests import check_key_call
 from dsops.sandbox.services.organizations import check_organization_call
-from dsops.sandbox.services.secret_checks import check_secret_call, check_secret_name
+from dsops.sandbox.services.secret_checks import adds_version, check_secret_call, check_secret_name, too_many_versions
 from dsops.sandbox.services.secret_reading import list_versions, read_batch, read_secret
 from dsops.sandbox.services.ssm_parameters import check_parameter_names, split_names, with_asked_names, with_invalid
 from dsops.sandbox.state import fence, long_poll
@@ -170,6 +170,10 @@ class Operations:
             # moto gets the full ARN, so that it finds exactly the secret that was authorized, in whatever form the
             # request named it.
             parameters["SecretId"], region = secret.arn, secret.region
+            if adds_version(turn.operation, parameters, secret) and not self._secret_storage.make_room(
+                secret, turn.now
+            ):
+                raise too_many_versions()
         answer = self._moto("secretsmanager", turn, parameters, account, "json", region)
         if turn.operation == "UpdateSecretVersionStage" and secret is not None:
             self._secret_storage.follow_current(secret)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from dsops.arn import parse_arn
 from dsops.document import parse_json
+from dsops.errors import SandboxRefusal
 from dsops.policy import check_policy
 from dsops.request.wire.errors import refusal
 from dsops.sandbox.resource_policies.principals import principals_of
@@ -54,6 +55,23 @@ def _check_moved_version(secret: StoredSecret, version_id: str) -> None:
             "ResourceNotFoundException",
             f"Secrets Manager can't find the specified secret value for VersionId: {version_id}",
         )
+
+
+def adds_version(operation: str, parameters: Mapping[str, object], secret: StoredSecret) -> bool:
+    """Whether the call adds a version to the secret. A repeated call with the same token adds none."""
+    if parameters.get("ClientRequestToken") in secret.contents:
+        return False
+    return operation in {"PutSecretValue", "RotateSecret"} or (
+        operation == "UpdateSecret" and ("SecretString" in parameters or "SecretBinary" in parameters)
+    )
+
+
+def too_many_versions() -> SandboxRefusal:
+    """Return the error for a secret with 100 versions, none of which can be removed."""
+    return refusal(
+        "LimitExceededException",
+        "The secret has 100 versions, and each of them has a staging label or is less than 24 hours old.",
+    )
 
 
 def check_secret_name(parameters: Mapping[str, object]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from dsops.arn import parse_arn
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from moto.core.base_backend import BackendDict
     from moto.secretsmanager import models as moto_secrets
     from moto.ssm import models as moto_ssm
+
+
+_MOST_VERSIONS = 100
+_DAY = 24 * 3600
 
 
 def is_default_key(key: str, service: str) -> bool:
@@ -65,7 +70,9 @@ class StoredSecret(NamedTuple):
         if version_id:
             content = self.contents.get(version_id)
         else:
-            content = next((content for content in self.contents.values() if stage in content["version_stages"]), None)
+            # The newest version is the first candidate, because most requests ask for AWSCURRENT.
+            newest_first = reversed(self.contents.values())
+            content = next((content for content in newest_first if stage in content["version_stages"]), None)
         return None if content is None else _version(content)
 
 
@@ -153,6 +160,22 @@ class SecretStorage:
         current = [version for version, content in stored.versions.items() if "AWSCURRENT" in content["version_stages"]]
         if current and isinstance(stored, FakeSecret):
             stored.set_default_version_id(current[0])
+
+    def make_room(self, secret: StoredSecret, now: float) -> bool:
+        """Remove outdated versions if the secret has 100 versions; return whether a new version fits.
+
+        A version is outdated if it has no staging label and is more than 24 hours old ("AWS Secrets Manager quotas" in
+        the user guide).
+        """
+        versions = self._backend(SecretLocation(secret.account, secret.region)).secrets[secret.arn].versions
+        outdated = (
+            version_id
+            for version_id, content in versions.items()
+            if not content["version_stages"] and content["createdate"] < now - _DAY
+        )
+        for version_id in list(islice(outdated, max(0, len(versions) + 1 - _MOST_VERSIONS))):
+            del versions[version_id]
+        return len(versions) < _MOST_VERSIONS
 
     def put_parameter(self, place: SecretLocation, name: str, value: str, kind: str, kms_key: str = "") -> None:
         """Plan a parameter, which is created at the first request to Parameter Store.
