@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from dsops.startup import NamedTuple
 
 
@@ -29,6 +31,7 @@ PARTITIONS = (
 )
 
 
+_LONGEST_CACHED = 256
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
@@ -60,6 +63,12 @@ class Arn(NamedTuple):
 
 def parse_arn(text: str) -> Arn | None:
     """Parse an ARN; None for a text that has fewer than six parts, or lacks a partition or service."""
+    return _parsed(text) if len(text) <= _LONGEST_CACHED else _parsed.__wrapped__(text)
+
+
+@lru_cache(maxsize=512)
+def _parsed(text: str) -> Arn | None:
+    """Parse an ARN. The result is cached, because the sandbox parses the ARNs of a request several times."""
     parts = text.split(":", 5)
     if len(parts) != 6 or parts[0] != "arn" or not parts[1] or not parts[2] or not parts[5]:
         return None

@@ -262,7 +262,10 @@ class Operations:
 
 
 def _in_context(turn: AuthenticatedRequest, question: AuthorizationQuestion) -> AuthorizationQuestion:
-    return question._replace(context={**turn.context, "aws:ResourceAccount": (question.account,), **question.context})
+    action, resource, account, keys, *rest = question
+    return AuthorizationQuestion(
+        action, resource, account, {**turn.context, "aws:ResourceAccount": (account,), **keys}, *rest
+    )
 
 
 def _refuse_restricted(caller: Caller) -> None:

@@ -156,12 +156,13 @@ class Sandbox:
         if route.request is not None:
             route = route._replace(request=with_hoisted_headers(request) if route.service == "s3" else request)
         host = request.headers.get("host", "")
-        turn = AuthenticatedRequest(caller, route.operation, {}, context, now, request_id, host)
+        parameters: dict[str, object] = {}
+        turn = AuthenticatedRequest(caller, route.operation, parameters, context, now, request_id, host)
         try:
             self.throttle.check(route.service, caller.account, caller.region)
             if route.operation == "AssumeRole":
                 check_role_arn(route.fields)
-            turn = turn._replace(parameters=read_parameters(route))
+            parameters |= read_parameters(route)
             if route.service == "sts":
                 result = self.sts.perform(turn)
                 answer = query_answer("sts", turn.operation, result, request_id, as_json=route.wants_json)

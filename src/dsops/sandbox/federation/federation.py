@@ -103,7 +103,11 @@ class Federation:
         layer = read_policies(turn, self._world, account)
         role = self._authorize(turn, role_arn, role, proof)
         duration = _duration(turn, role, proof)
-        session = role_session(turn, role, duration, tags)._replace(
+        session = role_session(
+            turn,
+            role,
+            duration,
+            tags,
             source_identity=proof.source_identity,
             policy=layer,
             federation=(("aws:FederatedProvider", (proof.provider,)), *proof.session_keys.items()),

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from dsops.request.wire.errors import access_denied, refusal
+from dsops.sandbox.state.quick_moto.object_bodies import keep_bodies
 
 # These operations may read a bucket of another account, because the sandbox has already authorized that access.
 # CreateBucket must see the bucket names of all accounts.
@@ -75,6 +76,7 @@ def _models() -> Any:  # a module has no static type
         def get_permission(self, action: str, resource: str) -> Any:  # noqa: ARG002 - moto's signature
             return PermissionResult.PERMITTED
 
+    keep_bodies(models)
     models.FakeBucket = SandboxBucket  # type: ignore[misc]
     models.s3_allow_crossdomain_access = _no  # type: ignore[attr-defined]
     return models

@@ -67,6 +67,9 @@ def read_policies(turn: AuthenticatedRequest, world: World, account: str) -> Pol
 
 def read_tags(turn: AuthenticatedRequest) -> PassedTags:
     """Return the session tags in the request and those inherited. Raises SandboxRefusal for an invalid tag."""
+    inherited = _inherited(turn.caller.session)
+    if not inherited and turn.parameters.keys().isdisjoint({"Tags", "TransitiveTagKeys"}):
+        return PassedTags((), (), ())
     entries = cast("Sequence[Mapping[str, str]]", turn.parameters.get("Tags", ()))
     passed = tuple((entry.get("Key", ""), entry.get("Value", "")) for entry in entries)
     transitive_keys = cast("Sequence[str]", turn.parameters.get("TransitiveTagKeys", ()))
@@ -77,7 +80,6 @@ def read_tags(turn: AuthenticatedRequest) -> PassedTags:
         raise invalid_parameter("Tag keys that begin with aws: are reserved.")
     if not {lower_case(key) for key in transitive_keys} <= set(keys):
         raise invalid_parameter("The specified transitive tag key must be included in the requested tags.")
-    inherited = _inherited(turn.caller.session)
     if {lower_case(key) for key, _ in inherited} & set(keys):
         raise invalid_parameter(
             "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key "

@@ -104,7 +104,7 @@ class StsService:
             decision = self._issuing.judge.decide(turn.caller, question, turn.request_id, turn.now)
             if not decision.is_allowed:
                 raise denied(decision)
-        session = role_session(turn, role, turn.number("DurationSeconds", HOUR), tags)
-        session = session._replace(federation=tuple(session_keys.items()))
+        duration, federation = turn.number("DurationSeconds", HOUR), tuple(session_keys.items())
+        session = role_session(turn, role, duration, tags, federation=federation)
         issued = self._issuing.issue(turn, session)
         return issued, role_answer(self._issuing.world, role, session, issued)
