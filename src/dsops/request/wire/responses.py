@@ -141,7 +141,7 @@ def _elements(values: Mapping[str, Value], indent: str) -> list[str]:
     for name, value in values.items():
         # The most frequent types come first, because isinstance with Mapping alone takes a microsecond.
         if isinstance(value, (str, int)):
-            text = str(value)
+            text = value if isinstance(value, str) else str(value)
             lines.append(f"{indent}<{name}>{text if _NEEDS_NO_ESCAPE(text) else escaped(text)}</{name}>")
         elif isinstance(value, Moment):
             lines.append(f"{indent}<{name}>{iso_time(value.seconds)}</{name}>")

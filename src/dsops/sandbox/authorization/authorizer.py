@@ -159,8 +159,8 @@ class Authorizer:
 
 
 def _all_levels(levels: Levels, kind: PolicyKind) -> tuple[tuple[Policy, ...], ...]:
-    return tuple(_all_compiled(level, kind) for level in levels)
+    return tuple([_all_compiled(level, kind) for level in levels]) if levels else ()
 
 
 def _all_compiled(texts: Iterable[StoredPolicy], kind: PolicyKind) -> tuple[Policy, ...]:
-    return tuple(compiled(policy.text, kind, policy.name) for policy in texts)
+    return tuple([compiled(policy.text, kind, policy.name) for policy in texts])

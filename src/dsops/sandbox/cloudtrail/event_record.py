@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from hashlib import sha1
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import NAMESPACE_URL
 
 from dsops.arn import parse_arn, partition_named
@@ -61,58 +61,118 @@ _KEPT_PARAMETERS = frozenset(
 """The request parameters that are recorded. All other parameters (secret values, codes, passwords) are omitted."""
 
 
-def record_of(
+class Call(NamedTuple):
+    """What CloudTrail records of a call, in types that `marshal` serializes.
+
+    Events store calls instead of records, because a record takes twice as long to serialize, and twice the memory.
+    """
+
+    service: str
+    operation: str
+    at: float
+    request_id: str
+    partition: str
+    region: str
+    """The region to which the request was sent."""
+    identity: Mapping[str, object]
+    source: str
+    user_agent: str
+    host: str
+    """The host name in the request; "" for the call of an AWS service."""
+    error: Mapping[str, object]
+    """The elements `errorCode` and `errorMessage` of a failed call."""
+    parameters: Mapping[str, object]
+    response: Mapping[str, object]
+    resources: Sequence[Mapping[str, str]]
+    recipient: str
+    """The account whose trail has the record."""
+    shared_id: str = ""
+    """The id that the records of a call in two accounts have in common."""
+
+    @property
+    def trail_region(self) -> str:
+        """The region whose trail records the call."""
+        return region_of_trail(self.service, self.partition, self.region)
+
+
+def call_of(
     request: HttpRequest,
     route: Route,
     turn: AuthenticatedRequest,
     result: Mapping[str, Value],
     refused: SandboxRefusal | None,
     answer: HttpAnswer | None,
-) -> dict[str, object]:
-    """Return the record of a call without the record's event id and recipient account.
+    recipient: str,
+) -> Call:
+    """Return what to record of a call. `answer` is moto's response, from which the error of a failed call is read."""
+    caller, service = turn.caller, route.service
+    is_of_service = caller.principal.kind == "service"
+    return Call(
+        service,
+        turn.operation,
+        turn.now,
+        turn.request_id,
+        caller.partition,
+        caller.region,
+        identity_of(caller),
+        # Both are the service's name if an AWS service calls.
+        caller.principal.federated if is_of_service else turn.context.get("aws:SourceIp", (request.peer,))[0],
+        caller.principal.federated if is_of_service else request.headers.get("user-agent", ""),
+        "" if is_of_service else request.headers.get("host", ""),
+        _error(service, refused, answer),
+        _recorded_parameters(service, turn),
+        _plain_elements(_without_secrets(result)),
+        [*(resources_of_data(service, turn) if is_data_event(service, turn.operation) else _roles(turn))],
+        recipient,
+    )
 
-    `answer` is moto's response, from which the error of a failed call is read.
-    """
-    caller = turn.caller
-    is_data = is_data_event(route.service, turn.operation)
+
+def _record_of(call: Call) -> dict[str, Any]:
+    """Return the record of a call without the record's event id."""
+    is_data = is_data_event(call.service, call.operation)
     record: dict[str, object] = {
         "eventVersion": VERSION,
-        "userIdentity": identity_of(caller),
-        "eventTime": iso_time(turn.now),
-        "eventSource": f"{event_source(route.service)}.amazonaws.com",
-        "eventName": turn.operation,
-        "awsRegion": region_of_trail(route.service, caller.partition, caller.region),
-        **_source_of(request, turn),
-        **_error(route.service, refused, answer),
-        "requestParameters": _recorded_parameters(route.service, turn) or None,
-        "responseElements": _plain(_without_secrets(result)) or None,
+        "userIdentity": call.identity,
+        "eventTime": iso_time(call.at),
+        "eventSource": f"{event_source(call.service)}.amazonaws.com",
+        "eventName": call.operation,
+        "awsRegion": call.trail_region,
+        "sourceIPAddress": call.source,
+        "userAgent": call.user_agent,
+        **call.error,
+        "requestParameters": call.parameters or None,
+        "responseElements": call.response or None,
     }
-    if route.service == "sts":
-        record["additionalEventData"] = _endpoint_data(caller.region)
-    record |= {"requestID": turn.request_id, "readOnly": _only_reads(turn.operation)}
-    resources = [*resources_of_data(route.service, turn)] if is_data else [*_roles(turn)]
-    if resources:
-        record["resources"] = resources
+    if call.service == "sts":
+        # The sandbox has only regional endpoints.
+        details = {"endpointType": "regional", "awsServingRegion": call.region}
+        record["additionalEventData"] = {"RequestDetails": details}
+    record |= {"requestID": call.request_id, "readOnly": _only_reads(call.operation)}
+    if call.resources:
+        record["resources"] = call.resources
     record |= {
         "eventType": "AwsApiCall",
         "managementEvent": not is_data,
         "eventCategory": "Data" if is_data else "Management",
     }
-    host = request.headers.get("host", "")
-    if host and caller.principal.kind != "service":
+    if call.host:
         # AWS omits unknown details. The sandbox has no TLS, so the record lacks the TLS version and the cipher.
-        record["tlsDetails"] = {"clientProvidedHostHeader": host}
-    return record
+        record["tlsDetails"] = {"clientProvidedHostHeader": call.host}
+    if call.shared_id:
+        record["sharedEventID"] = call.shared_id
+    return record | {"recipientAccountId": call.recipient}
 
 
-def packed(record: Mapping[str, object], recipient: str) -> bytes:
-    """Serialize a record for the trail of the recipient account. `marshal` takes a fifth of JSON's time."""
-    return marshal.dumps({**record, "recipientAccountId": recipient})
+def packed(call: Call | Mapping[str, object]) -> bytes:
+    """Serialize a call, or a whole record. `marshal` takes a fifth of JSON's time."""
+    stored: Any = tuple(call) if isinstance(call, Call) else call
+    return marshal.dumps(stored)
 
 
 def unpacked(data: bytes) -> dict[str, Any]:
-    """Deserialize a record and add its event id."""
-    record: dict[str, Any] = marshal.loads(data)  # noqa: S302 - this process wrote the data itself
+    """Return the record of serialized data, with the record's event id."""
+    stored = marshal.loads(data)  # noqa: S302 - this process wrote the data itself
+    record: dict[str, Any] = _record_of(Call(*stored)) if isinstance(stored, tuple) else stored
     record["eventID"] = id_of(f"{record['requestID']} {record['recipientAccountId']}")
     return record
 
@@ -122,22 +182,6 @@ def id_of(name: str) -> str:
     digits = sha1(NAMESPACE_URL.bytes + name.encode(), usedforsecurity=False).hexdigest()
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
-
-
-def _source_of(request: HttpRequest, turn: AuthenticatedRequest) -> dict[str, object]:
-    """Return the call's source address and user agent. Both are the service's name if an AWS service calls."""
-    if turn.caller.principal.kind == "service":
-        return dict.fromkeys(("sourceIPAddress", "userAgent"), turn.caller.principal.federated)
-    return {
-        "sourceIPAddress": turn.context.get("aws:SourceIp", (request.peer,))[0],
-        "userAgent": request.headers.get("user-agent", ""),
-    }
-
-
-@lru_cache(maxsize=64)
-def _endpoint_data(region: str) -> Mapping[str, object]:
-    """Return the record's data about STS's endpoint. The sandbox has only regional endpoints."""
-    return {"RequestDetails": {"endpointType": "regional", "awsServingRegion": region}}
 
 
 def _only_reads(operation: str) -> bool:
@@ -181,7 +225,8 @@ def _exception_names(service: str) -> Mapping[str, str]:
 
 def _recorded_parameters(service: str, turn: AuthenticatedRequest) -> dict[str, object]:
     """Return the request parameters to record, and the transitive tags of the caller's session."""
-    recorded = {_lower(name): _plain(value) for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS}
+    kept = {name: value for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS}
+    recorded = _plain_elements(kept)
     if "bucket" in recorded:
         recorded["bucketName"] = recorded.pop("bucket")
     if service == "s3" and "Key" in turn.parameters:
@@ -219,6 +264,13 @@ def _without_secrets(result: Mapping[str, Value]) -> Mapping[str, Value]:
     return {**result, "Credentials": visible}
 
 
+def _plain_elements(elements: Mapping[str, object]) -> dict[str, object]:
+    # Most values are strings and numbers, for which a call takes longer than the test.
+    return {
+        _lower(str(name)): value if isinstance(value, (str, int)) else _plain(value) for name, value in elements.items()
+    }
+
+
 def _plain(value: object) -> object:
     """Format a value as CloudTrail does: names begin in lower case, times read `Oct 2, 2019, 11:12:29 PM`."""
     # Test the most frequent types first: isinstance with Mapping alone takes a microsecond.
@@ -227,7 +279,7 @@ def _plain(value: object) -> object:
     if isinstance(value, Moment):
         return _spoken_time(value.seconds)
     if isinstance(value, (dict, Mapping)):
-        return {_lower(str(name)): _plain(inner) for name, inner in value.items()}
+        return _plain_elements(value)
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_plain(inner) for inner in value]
     if isinstance(value, datetime):

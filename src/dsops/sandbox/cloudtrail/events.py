@@ -17,7 +17,7 @@ from dsops.request.wire.responses import Value
 from dsops.request.wire.route import Route
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.cloudtrail.data_events import is_data_event
-from dsops.sandbox.cloudtrail.event_record import id_of, packed, record_of, unpacked
+from dsops.sandbox.cloudtrail.event_record import call_of, id_of, packed, unpacked
 from dsops.sandbox.cloudtrail.trail import EventTrail
 
 _MOST = 2**31
@@ -49,23 +49,24 @@ class Events:
         if is_data_event(route.service, turn.operation):
             # AWS's default event history has no data events; a trail has them if configured.
             if self.trail is not None and self.trail.has_data_events:
-                record = record_of(request, route, turn, result, refused, answer)
-                self.trail.add(packed(record, turn.caller.account), turn.caller.account, str(record["awsRegion"]))
+                call = call_of(request, route, turn, result, refused, answer, turn.caller.account)
+                self.trail.add(packed(call), call.recipient, call.trail_region)
             return
-        record = record_of(request, route, turn, result, refused, answer)
-        if self.watch is not None:
-            self.watch(turn, result, str(record.get("errorCode", "")))
         caller = turn.caller
-        role = parse_arn(turn.text("RoleArn")) if turn.operation.startswith("AssumeRole") else None
         recipient = caller.account or owner_of_role(turn)
-        if role is None or "errorCode" in record or role.account == recipient:
-            self.keep(record, recipient)
+        call = call_of(request, route, turn, result, refused, answer, recipient)
+        if self.watch is not None:
+            self.watch(turn, result, str(call.error.get("errorCode", "")))
+        role = parse_arn(turn.text("RoleArn")) if turn.operation.startswith("AssumeRole") else None
+        if role is None or call.error or role.account == recipient:
+            self._keep(packed(call), recipient, call.trail_region)
             return
         # Only the caller's account records a denied call; the role's account records issued sessions only.
-        record["sharedEventID"] = id_of(f"{turn.request_id} shared")
-        self.keep(record, recipient)
+        call = call._replace(shared_id=id_of(f"{turn.request_id} shared"))
+        self._keep(packed(call), recipient, call.trail_region)
         stranger = {"type": "AWSAccount", "principalId": caller.user_id, "accountId": caller.account}
-        self.keep(record | {"userIdentity": stranger}, role.account)
+        call = call._replace(identity=stranger, recipient=role.account)
+        self._keep(packed(call), role.account, call.trail_region)
 
     def records(self, after: int = 0, account: str = "", last: int = 0) -> Iterator[dict[str, Any]]:
         """Yield the records after the first `after` records, oldest first, for one account or all accounts.
@@ -87,11 +88,13 @@ class Events:
 
     def keep(self, record: Mapping[str, object], recipient: str) -> None:
         """Add a record to the trail of the recipient account. The event id is derived from that account."""
-        data = packed(record, recipient)
+        self._keep(packed({**record, "recipientAccountId": recipient}), recipient, str(record["awsRegion"]))
+
+    def _keep(self, data: bytes, recipient: str, region: str) -> None:
         self._records.append(data)
         self.added += 1
         if self.trail is not None:
-            self.trail.add(data, recipient, str(record["awsRegion"]))
+            self.trail.add(data, recipient, region)
 
 
 def owner_of_role(turn: AuthenticatedRequest) -> str:
