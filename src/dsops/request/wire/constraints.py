@@ -66,9 +66,9 @@ def _null(path: str) -> str:
 def _clauses(shape: Any, value: object, path: str) -> Iterator[str]:
     """Yield a message for each violated constraint: `Value 'x' at 'roleSessionName' failed to satisfy ...`."""
     if isinstance(value, dict) and shape.type_name == "structure":
-        for name, member, is_required in _members(shape):
+        for name, own, member, is_required in _members(shape):
             if name in value:
-                yield from _clauses(member, value[name], _join(path, name))
+                yield from _clauses(member, value[name], f"{path}.{own}" if path else own)
             elif is_required:
                 yield _null(_join(path, name))
         return
@@ -81,10 +81,10 @@ def _clauses(shape: Any, value: object, path: str) -> Iterator[str]:
 
 
 @cache
-def _members(shape: Any) -> tuple[tuple[str, Any, bool], ...]:
-    """Return (name, shape, whether the member is required) for each member of a structure."""
+def _members(shape: Any) -> tuple[tuple[str, str, Any, bool], ...]:
+    """Return (name, name in messages, shape, whether it is required) for each member of a structure."""
     required = frozenset(shape.required_members)
-    return tuple((name, member, name in required) for name, member in shape.members.items())
+    return tuple((name, _join("", name), member, name in required) for name, member in shape.members.items())
 
 
 def _join(path: str, name: str) -> str:

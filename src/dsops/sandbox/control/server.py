@@ -146,7 +146,7 @@ def _finished(answered: Answered, request: HttpRequest) -> HttpAnswer:
 def _headers(answered: Answered) -> tuple[tuple[str, str], ...]:
     answer = answered.answer
     headers = list(answer.headers)
-    if not any(name.lower() == "content-length" for name, _ in headers):
+    if "content-length" not in [name.lower() for name, _ in headers]:
         # The response to HEAD has the Content-Length of the response to GET.
         headers.append(("Content-Length", str(len(answer.body))))
     if answered.request_id and answer.status != 413:
