@@ -1,6 +1,6 @@
 """The CloudTrail records of all accounts: the newest stay in memory, and all go to a folder if one is set.
 
-Records are kept as serialized bytes: ten thousand records take 9 MB in this form, and took 21 MB as objects.
+Ten thousand calls take 6 MB in this form; as records they take 9 MB serialized, and 21 MB as objects.
 """
 
 from __future__ import annotations
