@@ -61,7 +61,7 @@ _KEPT_PARAMETERS = frozenset(
 """The request parameters that are recorded. All other parameters (secret values, codes, passwords) are omitted."""
 
 
-class Call(NamedTuple):
+class StoredCall(NamedTuple):
     """What CloudTrail records of a call, in types that `marshal` serializes.
 
     Events store calls instead of records, because a record takes twice as long to serialize, and twice the memory.
@@ -103,11 +103,11 @@ def call_of(
     refused: SandboxRefusal | None,
     answer: HttpAnswer | None,
     recipient: str,
-) -> Call:
+) -> StoredCall:
     """Return what to record of a call. `answer` is moto's response, from which the error of a failed call is read."""
     caller, service = turn.caller, route.service
     is_of_service = caller.principal.kind == "service"
-    return Call(
+    return StoredCall(
         service,
         turn.operation,
         turn.now,
@@ -127,7 +127,7 @@ def call_of(
     )
 
 
-def _record_of(call: Call) -> dict[str, Any]:
+def _record_of(call: StoredCall) -> dict[str, Any]:
     """Return the record of a call without the record's event id."""
     is_data = is_data_event(call.service, call.operation)
     record: dict[str, object] = {
@@ -163,16 +163,16 @@ def _record_of(call: Call) -> dict[str, Any]:
     return record | {"recipientAccountId": call.recipient}
 
 
-def packed(call: Call | Mapping[str, object]) -> bytes:
+def packed(call: StoredCall | Mapping[str, object]) -> bytes:
     """Serialize a call, or a whole record. `marshal` takes a fifth of JSON's time."""
-    stored: Any = tuple(call) if isinstance(call, Call) else call
+    stored: Any = tuple(call) if isinstance(call, StoredCall) else call
     return marshal.dumps(stored)
 
 
 def unpacked(data: bytes) -> dict[str, Any]:
     """Return the record of serialized data, with the record's event id."""
     stored = marshal.loads(data)  # noqa: S302 - this process wrote the data itself
-    record: dict[str, Any] = _record_of(Call(*stored)) if isinstance(stored, tuple) else stored
+    record: dict[str, Any] = _record_of(StoredCall(*stored)) if isinstance(stored, tuple) else stored
     record["eventID"] = id_of(f"{record['requestID']} {record['recipientAccountId']}")
     return record
 
