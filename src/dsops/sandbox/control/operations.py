@@ -262,10 +262,9 @@ class Operations:
 
 
 def _in_context(turn: AuthenticatedRequest, question: AuthorizationQuestion) -> AuthorizationQuestion:
-    action, resource, account, keys, *rest = question
-    return AuthorizationQuestion(
-        action, resource, account, {**turn.context, "aws:ResourceAccount": (account,), **keys}, *rest
-    )
+    action, resource, account, keys, policy, shown, must_policy_allow = question
+    context = {**turn.context, "aws:ResourceAccount": (account,), **keys}
+    return AuthorizationQuestion(action, resource, account, context, policy, shown, must_policy_allow)
 
 
 def _refuse_restricted(caller: Caller) -> None:

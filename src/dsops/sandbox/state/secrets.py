@@ -57,7 +57,7 @@ class StoredSecret(NamedTuple):
     is_deleted: bool
     rotation_function: str
     """The ARN of the secret's rotation function; "" if it has none."""
-    contents: Mapping[str, Mapping[str, Any]]
+    contents: dict[str, dict[str, Any]]
     """Version id -> moto's content of the version."""
 
     @property
