@@ -14,6 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from dsops.access.facts.authorization_details import DetailsReader
+from dsops.access.facts.documents import Documents
+from dsops.access.facts.identity_center import read_assignments
+from dsops.access.facts.organization import OrganizationFile
 from dsops.agent import pack, unpack
 from dsops.arn import parse_arn
 from dsops.audit.chain import link_of, parse_head, record_in
@@ -259,6 +263,26 @@ def seed(data: bytes) -> bool:
     return True
 
 
+def access_facts(data: bytes) -> bool:
+    """The files of a folder of facts: identities, the organization and assignments."""
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(content, dict):
+        return False
+    documents = Documents()
+    try:
+        world = DetailsReader(content, "details.json", "", documents).world()
+        accounts = OrganizationFile(content, "organization.json", documents).read().world.accounts
+    except PolicyInvalid:
+        return False
+    assignments = read_assignments(content)
+    for identity in world.identities.values():
+        assert all(policy.policy is not None or policy.problem for policy in identity.policies)
+    return bool(world.identities or accounts or assignments.assignments)
+
+
 def answer(data: bytes) -> bool:
     """AWS's answers, in XML and JSON."""
     return read_xml_answer(data) is not None or read_json_answer(data) is not None
@@ -305,6 +329,7 @@ def _raises(error: type[Exception], act: Callable[[], object]) -> bool:
 TARGETS: Final[Mapping[str, Callable[[bytes], bool]]] = {
     target.__name__: target
     for target in (
+        access_facts,
         answer,
         cbor,
         config,

@@ -1,8 +1,8 @@
 """Carries out a plan: issues sessions and reads secrets.
 
 Sessions are issued only on demand. If a session is cached, the hops before it are not called. The result is the
-variables' values, or an error that lists every failure. Imported by `cli`, `doctor`, `explain`, `keys`, `pipeline` and
-`secret_editing`.
+variables' values, or an error that lists every failure. Imported by `access`, `cli`, `doctor`, `explain`, `keys`,
+`pipeline` and `secret_editing`.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def issued(
         key=source.access_key_id if source is not None else "",
         identity=_identity(step) if source is None else {},
         asked=_request_parameters(step),
-        answer=_session(outcome) if isinstance(outcome, Credentials) else {},
+        answer=session_answer(outcome) if isinstance(outcome, Credentials) else {},
         request_id=outcome.request_id if isinstance(outcome, Credentials) else "",
         error=error,
         facts={**_of_step(step, runtime), **_base_source(step, source), "hop": hop, "cached": False},
@@ -226,7 +226,7 @@ def _request_parameters(step: Step) -> Mapping[str, object]:
     return parameters
 
 
-def _session(session: Credentials) -> Mapping[str, object]:
+def session_answer(session: Credentials) -> Mapping[str, object]:
     """Return the session in the format of CloudTrail's `responseElements`, without the session token."""
     credentials: dict[str, object] = {"accessKeyId": session.access_key_id}
     if session.session_token is not None:

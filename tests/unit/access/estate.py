@@ -107,13 +107,16 @@ class Estate(NamedTuple):
 
     def collect(self, folder: Path, **more: Any) -> Collected:
         """Collect into the folder with the keys of `audit`."""
-        keys = ask(self.server.url, "identity", **{"as": f"audit@{MANAGEMENT}"})
+        caller = more.pop("caller", f"audit@{MANAGEMENT}")
+        keys = ask(self.server.url, "identity", **{"as": caller})
         credentials = Credentials(keys["AccessKeyId"], Secret(keys["SecretAccessKey"]))
-        client = make_client(make_runtime(now=utc_now), total_timeout_ms=20_000)
-        apis = AccountApis(client, credentials, self._endpoint, MANAGEMENT, REGION)
+        client = make_client(make_runtime(now=utc_now, journal=more.pop("journal", None)), total_timeout_ms=20_000)
+        apis = AccountApis(client, credentials, self._endpoint, caller.partition("@")[2], REGION)
         freshness = Freshness(time.time(), more.pop("max_age", 3600.0))
         report = more.pop("report", lambda _done, _total: None)
-        order = Order(str(folder), (), DEFAULT_ROLE, (REGION,), freshness, "2026-11-28T12:00:00Z")._replace(**more)
+        arn = f"arn:aws:iam::{MANAGEMENT}:user/audit"
+        order = Order(str(folder), (), DEFAULT_ROLE, (REGION,), freshness, arn, "2026-11-28T12:00:00Z")
+        order = order._replace(**more)
         return tasks.run(Collector(apis, order, report).collect(), open_driver({}))
 
     def environ(self) -> dict[str, str]:

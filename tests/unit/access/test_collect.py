@@ -12,16 +12,17 @@ from typing import Any
 
 import pytest
 
+from dsops.access.collect.collection import DEFAULT_ROLE
 from dsops.access.collect.permissions import ACCOUNT_ACTIONS, ORGANIZATION_ACTIONS
 from dsops.access.facts.folder import read_folder
 from dsops.access.facts.last_collected import default_folder, last_collected
 from dsops.access.facts.world import Gap, OrganizationFacts
 from dsops.errors import Unreachable
+from tests.fakes import Acts
 from tests.unit.access.estate import MANAGEMENT, PRODUCTION, REGION, STAGING, Estate, policy, running, seed
 
 DEPLOY = f"arn:aws:iam::{PRODUCTION}:role/app/Deploy"
 ADA = f"arn:aws:iam::{PRODUCTION}:user/ada"
-OTHER_REGIONS = f"only the resources in {REGION} were collected"
 # The permission's name differs from the action's in these cases (Service Authorization Reference).
 PERMISSIONS = {
     "s3:ListBuckets": "s3:ListAllMyBuckets",
@@ -31,8 +32,8 @@ PERMISSIONS = {
 
 
 def gaps_of(world: OrganizationFacts) -> list[Gap]:
-    """The gaps of the world, without those about other regions."""
-    return [gap for gap in world.gaps if gap.why != OTHER_REGIONS]
+    """The gaps of the world, without those about other regions and services."""
+    return [gap for gap in world.gaps if not gap.known_services]
 
 
 def fill(estate: Estate) -> None:
@@ -280,6 +281,32 @@ def test_other_regions_are_collected_later(tmp_path: Path) -> None:
     assert (tmp_path / f"accounts/{PRODUCTION}/resources/sqs.us-east-1.json").exists()
 
 
+def test_old_files_of_other_regions_do_not_stay(tmp_path: Path) -> None:
+    """Files of a region that is no longer collected stay while they are young, and are removed when they are old."""
+    us = tmp_path / f"accounts/{PRODUCTION}/resources/sqs.us-east-1.json"
+    about = tmp_path / f"accounts/{PRODUCTION}/account.json"
+    with running() as estate:
+        estate.collect(tmp_path, regions=("us-east-1",))
+        estate.collect(tmp_path)
+        assert (json.loads(about.read_text())["Regions"], us.exists()) == ([REGION, "us-east-1"], True)
+        estate.collect(tmp_path, max_age=0.0)
+
+    assert (json.loads(about.read_text())["Regions"], us.exists()) == ([REGION], False)
+    assert gaps_of(read_folder(str(tmp_path))) == []
+
+
+def test_a_caller_of_a_member_account_collects_its_own_account(tmp_path: Path) -> None:
+    """A member account may not list the organization: its control policies are unknown, its own facts are collected."""
+    with running() as estate:
+        collected = estate.collect(tmp_path, caller=f"admin@{PRODUCTION}")
+    world = read_folder(str(tmp_path))
+
+    assert collected.accounts == (PRODUCTION,)
+    assert DEPLOY in world.identities
+    assert {gap.place for gap in gaps_of(world) if gap.account in ("", PRODUCTION)} >= {"scp", "rcp", "context"}
+    assert not any(gap.place == "resources" for gap in gaps_of(world))
+
+
 def test_an_interrupted_collection_is_usable_and_continues(tmp_path: Path) -> None:
     """Ctrl-C leaves complete files and gaps; the next collection needs only the rest."""
 
@@ -291,15 +318,13 @@ def test_an_interrupted_collection_is_usable_and_continues(tmp_path: Path) -> No
         with pytest.raises(KeyboardInterrupt):
             estate.collect(tmp_path, report=interrupt)
         interrupted = read_folder(str(tmp_path))
-        details = estate.calls().count("iam:GetAccountAuthorizationDetails")
-        written = len(list(tmp_path.rglob("authorization-details.json")))
+        written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("authorization-details.json")}
         estate.collect(tmp_path)
-        total = estate.calls().count("iam:GetAccountAuthorizationDetails")
 
     assert gaps_of(interrupted)
     assert not list(tmp_path.rglob("*.part"))
-    assert written >= 1
-    assert total - details == 3 - written
+    assert written
+    assert {path: path.stat().st_mtime_ns for path in written} == written
     assert gaps_of(read_folder(str(tmp_path))) == []
 
 
@@ -309,6 +334,21 @@ def test_a_lost_connection_ends_the_collection(tmp_path: Path) -> None:
         broken = Estate(estate.server, url="http://127.0.0.1:9")
         with pytest.raises(Unreachable):
             broken.collect(tmp_path, accounts=(PRODUCTION,))
+
+
+def test_sessions_are_in_the_audit_trail(tmp_path: Path) -> None:
+    """Each role that was assumed, or denied, is an act with its caller, role and session."""
+    acts = Acts()
+    with running(seed(roles=[STAGING])) as estate:
+        estate.collect(tmp_path, journal=acts)
+
+    by_role = {str(act.asked["roleArn"]): act for act in acts.acts}
+    assert list(by_role) == [f"arn:aws:iam::{account}:role/{DEFAULT_ROLE}" for account in (PRODUCTION, STAGING)]
+    denied, issued = by_role.values()
+    assert denied.error is not None
+    assert (issued.name, issued.error, issued.caller) == ("AssumeRole", None, f"arn:aws:iam::{MANAGEMENT}:user/audit")
+    assert "ASIA" in str(issued.answer)
+    assert "secret" not in str(issued.answer).lower()
 
 
 def test_progress_counts_accounts(tmp_path: Path) -> None:

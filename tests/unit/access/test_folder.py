@@ -39,6 +39,11 @@ def folder(tmp_path: Path) -> FactsFolder:
     return FactsFolder(tmp_path)
 
 
+def gaps_in(folder: FactsFolder) -> tuple[Gap, ...]:
+    """The gaps of the folder, without the one about services that are never collected."""
+    return tuple(gap for gap in read_folder(folder.name).gaps if "sqs" not in gap.known_services)
+
+
 def places(gaps: tuple[Gap, ...]) -> set[tuple[str, str]]:
     """The account and place of each gap."""
     return {(gap.account, gap.place) for gap in gaps}
@@ -50,7 +55,7 @@ def test_a_complete_folder_has_no_gap(folder: FactsFolder) -> None:
 
     assert list(world.accounts) == [MANAGEMENT, MEMBER]
     assert set(world.identities) == {ROLE, USER}
-    assert (world.gaps, world.sources) == ((), (folder.name,))
+    assert (gaps_in(folder), world.sources) == ((), (folder.name,))
 
 
 def test_a_role_has_its_policies_boundary_and_trust(folder: FactsFolder) -> None:
@@ -178,7 +183,7 @@ def test_roles_of_identity_center_without_assignments_are_a_gap(folder: FactsFol
     content["RoleDetailList"].append({**content["RoleDetailList"][0], "Arn": role})
     folder.write(DETAILS, content)
 
-    (gap,) = read_folder(folder.name).gaps
+    (gap,) = gaps_in(folder)
 
     assert (gap.account, gap.place) == ("", "identities")
 
@@ -206,7 +211,7 @@ def test_a_missing_file_is_a_gap(folder: FactsFolder, name: str, place: str) -> 
     """A file that the account should have, and has not, is a gap of the account that names the file."""
     folder.remove(name)
 
-    gaps = read_folder(folder.name).gaps
+    gaps = gaps_in(folder)
 
     assert places(gaps) == {(MEMBER, place)}
     assert name in gaps[0].why
@@ -217,7 +222,7 @@ def test_a_file_that_is_cut_off_is_a_gap(folder: FactsFolder, name: str) -> None
     """A half-written file is a gap, not an empty list."""
     folder.write(name, '{"Resources": [{"Arn": "arn')
 
-    gaps = read_folder(folder.name).gaps
+    gaps = gaps_in(folder)
 
     assert [gap.account for gap in gaps] == [MEMBER]
     assert "not valid JSON" in gaps[0].why
@@ -231,7 +236,7 @@ def test_an_account_without_a_folder_is_a_gap(folder: FactsFolder) -> None:
     content["Accounts"] += more
     folder.write("organization.json", content)
 
-    gaps = read_folder(folder.name).gaps
+    gaps = gaps_in(folder)
 
     assert places(gaps) == {("333333333333", "identities"), ("333333333333", "resources")}
 
@@ -243,10 +248,11 @@ def test_a_missing_organization_leaves_its_policies_unknown(folder: FactsFolder)
     world = read_folder(folder.name)
 
     assert set(world.accounts) == {MANAGEMENT, MEMBER}
-    assert places(world.gaps) == {
+    assert places(gaps_in(folder)) == {
         (account, place) for account in (MANAGEMENT, MEMBER) for place in ("scp", "rcp", "context")
     }
     assert "aws:principalorgid" in next(gap.keys for gap in world.gaps if gap.place == "context")
+    assert {account.organization_id for account in world.accounts.values()} == {None}
 
 
 def test_a_dump_of_one_account_is_enough(tmp_path: Path) -> None:
@@ -267,7 +273,7 @@ def test_gaps_in_files_are_kept(folder: FactsFolder) -> None:
     folder.write(f"accounts/{MEMBER}/resources/kms.eu-west-1.json", {"Resources": [], "Gaps": [gap]})
     folder.write("organization.json", {**organization(), "Gaps": [{"Place": "rcp", "Why": "denied"}]})
 
-    gaps = read_folder(folder.name).gaps
+    gaps = gaps_in(folder)
 
     expected = {Gap("", "rcp", "denied"), Gap(MEMBER, "resources", "AccessDenied: kms:ListKeys", service="kms")}
     assert set(gaps) == expected
@@ -278,7 +284,7 @@ def test_a_gap_of_an_unknown_kind_counts_for_everything(folder: FactsFolder) -> 
     content = {"Resources": [], "Gaps": [{"Place": "moon", "Why": "newer dsops"}]}
     folder.write(SECRETS, content)
 
-    assert places(read_folder(folder.name).gaps) == {(MEMBER, "identities"), (MEMBER, "resources")}
+    assert places(gaps_in(folder)) == {(MEMBER, "identities"), (MEMBER, "resources")}
 
 
 def test_missing_parts_of_identities_are_gaps(folder: FactsFolder) -> None:
@@ -288,7 +294,7 @@ def test_missing_parts_of_identities_are_gaps(folder: FactsFolder) -> None:
     del content["RoleDetailList"][0]["AssumeRolePolicyDocument"]
     folder.write(DETAILS, content)
 
-    gaps = read_folder(folder.name).gaps
+    gaps = gaps_in(folder)
 
     assert {(gap.place, gap.arn) for gap in gaps} == {
         ("identity", USER),
@@ -304,7 +310,7 @@ def test_an_answer_that_a_filter_has_shortened_is_a_gap(folder: FactsFolder) -> 
     del content["UserDetailList"]
     folder.write(DETAILS, {**content, "IsTruncated": True})
 
-    gaps = read_folder(folder.name).gaps
+    gaps = gaps_in(folder)
 
     assert [gap.place for gap in gaps] == ["identities", "identities"]
 
@@ -314,9 +320,20 @@ def test_other_regions_are_a_gap(folder: FactsFolder) -> None:
     about = json.loads((folder.path / f"accounts/{MEMBER}/account.json").read_text())
     folder.write(f"accounts/{MEMBER}/account.json", {**about, "HasAllRegions": False})
 
-    (gap,) = read_folder(folder.name).gaps
+    (gap,) = gaps_in(folder)
 
     assert (gap.place, gap.why) == ("resources", "only the resources in eu-west-1 were collected")
+
+
+def test_a_gap_of_every_account_is_one_gap(folder: FactsFolder) -> None:
+    """What is missing in each account is told once; what is missing in one account is told for that account."""
+    for account in (MANAGEMENT, MEMBER):
+        about = json.loads((folder.path / f"accounts/{account}/account.json").read_text())
+        folder.write(f"accounts/{account}/account.json", {**about, "HasAllRegions": False})
+    folder.remove(SECRETS)
+
+    assert places(gaps_in(folder)) == {("", "resources"), (MEMBER, "resources")}
+    assert len(gaps_in(folder)) == 2
 
 
 def test_a_broken_policy_is_unknown_and_not_absent(folder: FactsFolder) -> None:
@@ -412,7 +429,7 @@ def test_terminal_codes_in_names_are_never_in_errors_and_gaps(folder: FactsFolde
     content: Json = details()
     content["UserDetailList"][0]["GroupList"] = ["\x1b]0;x\x07"]
     folder.write(DETAILS, content)
-    gaps = read_folder(folder.name).gaps
+    gaps = gaps_in(folder)
     content["UserDetailList"][0]["Arn"] = "arn:\x1b[2J"
     folder.write(DETAILS, content)
     with pytest.raises(PolicyInvalid) as caught:
@@ -444,7 +461,7 @@ def test_an_odd_organization_has_gaps(folder: FactsFolder, change: Json, gap: tu
     """An organization with loops, or with values of other types, never counts as one without policies."""
     folder.write("organization.json", {**organization(), **change})
 
-    assert gap in places(read_folder(folder.name).gaps)
+    assert gap in places(gaps_in(folder))
 
 
 def test_an_account_id_in_the_organization_is_checked(folder: FactsFolder) -> None:

@@ -6,20 +6,21 @@ Files that are complete and young enough stay as they are, so that an interrupte
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from dsops.access.collect.account_apis import AccountApis, why
 from dsops.access.collect.parallel import in_parallel
 from dsops.access.collect.resources import ResourceCollector
 from dsops.access.facts.gaps import gap_values, gaps_of
-from dsops.access.facts.json_files import read_object, write_object
+from dsops.access.facts.json_files import read_object, texts_of, write_object
 from dsops.access.facts.layout import ACCOUNT, ACCOUNTS, DETAILS, PROVIDERS, RESOURCES, resource_files
 from dsops.access.facts.world import Gap
 from dsops.aws.apis.inventory import iam, regions
 from dsops.aws.apis.inventory.pages import Json
 from dsops.errors import DsopsError
-from dsops.tasks import settle
+from dsops.tasks import spawn
 
 ALL_REGIONS: Final = "all"
 _AT_ONCE: Final = 4
@@ -56,7 +57,7 @@ class AccountCollector:
         about = self._content(ACCOUNT)
         if about is None or not self._freshness.has(self._path(DETAILS)) or self._content(PROVIDERS) is None:
             return False
-        collected = tuple(region for region in _texts(about.get("Regions")))
+        collected = tuple(texts_of(about, "Regions"))
         has_all = about.get("HasAllRegions") is True
         if not has_all and (ALL_REGIONS in self._wanted_regions or not {*self._wanted_regions} <= {*collected}):
             return False
@@ -67,12 +68,14 @@ class AccountCollector:
 
         Return the gaps of the account.
         """
-        names = await self._regions(apis)
+        names = self._with_earlier(await self._regions(apis))
         content: Json = {"Id": self.account, **about, "Regions": list(names)}
         content["HasAllRegions"] = ALL_REGIONS in self._wanted_regions and not self._gaps
         # The file is written first: it says which files an interrupted collection lacks.
         self._write(ACCOUNT, {**content, "Gaps": gap_values(self._gaps)})
-        await settle(self._details(apis), self._providers(apis))
+        details = await spawn(self._details(apis))
+        await self._providers(apis)
+        await details
         files = resource_files(names)
 
         async def one(name: str) -> None:
@@ -101,6 +104,25 @@ class AccountCollector:
         except DsopsError as error:
             self._gaps.append(Gap(self.account, "resources", f"the regions of the account: {why(error)}"))
             return (apis.region,)
+
+    def _with_earlier(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the regions, and those of earlier collections whose files are young; remove the files of the others.
+
+        Without this, an old file of a region that is no longer collected would count as a fact.
+        """
+        expected = resource_files(names)
+        about = read_object(self._path(ACCOUNT)).value
+        earlier = tuple(region for region in texts_of(about, "Regions") if region not in names)
+        fresh = tuple(
+            region
+            for region in earlier
+            if all(self._content(f"{RESOURCES}/{name}") is not None for name in _own_files(region, expected))
+        )
+        for region in earlier:
+            for name in _own_files(region, expected) if region not in fresh else ():
+                with suppress(OSError):
+                    os.unlink(self._path(f"{RESOURCES}/{name}"))
+        return (*names, *fresh)
 
     async def _details(self, apis: AccountApis) -> None:
         if self._freshness.has(self._path(DETAILS)):
@@ -139,5 +161,6 @@ class AccountCollector:
         return os.path.join(self._folder, name)
 
 
-def _texts(value: object) -> list[str]:
-    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+def _own_files(region: str, others: Collection[str]) -> list[str]:
+    """Return the names of the files of one region, without those that other regions have, too."""
+    return [name for name in resource_files((region,)) if name not in others]

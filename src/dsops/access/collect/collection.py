@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from dsops.access.collect.account import ALL_REGIONS, AccountCollector, Freshness
@@ -21,7 +21,10 @@ from dsops.aws.apis.inventory.organization import describe_organization
 from dsops.aws.apis.inventory.pages import Json
 from dsops.aws.apis.inventory.regions import describe_regions
 from dsops.aws.apis.sts import assume_role
+from dsops.credentials import Credentials
 from dsops.errors import CredentialsExpired, DsopsError, Unreachable
+from dsops.resolve.acts import session_answer
+from dsops.runtime import Act
 
 DEFAULT_ROLE: Final = "OrganizationAccountAccessRole"
 """The role that AWS Organizations creates in the accounts that it creates. It is an administrator."""
@@ -41,6 +44,8 @@ class Order(NamedTuple):
     """The name, with its path, of the role to assume in each account except the caller's own."""
     regions: tuple[str, ...]
     freshness: Freshness
+    caller: str
+    """The ARN of the caller."""
     collected_at: str
     """The time of the collection, as in `2026-11-28T12:00:00Z`."""
 
@@ -82,8 +87,16 @@ class Collector:
         self._report(0, self._total)
         gaps = await in_parallel(accounts, self._account, _AT_ONCE)
         self._gaps += [gap for each in gaps for gap in each]
-        write_object(self._path(COLLECTION), {"CollectedAt": self._order.collected_at, "Accounts": list(accounts)})
+        write_object(self._path(COLLECTION), self._about(accounts))
         return Collected(self._order.folder, tuple(accounts), tuple(self._kept), tuple(dict.fromkeys(self._gaps)))
+
+    def _about(self, accounts: Sequence[str]) -> Json:
+        return {
+            "CollectedAt": self._order.collected_at,
+            "Caller": self._order.caller,
+            "Role": self._order.role,
+            "Accounts": list(accounts),
+        }
 
     async def _organization(self) -> tuple[str, ...]:
         """Write `organization.json` if it is missing, old or has gaps. Return the accounts that are not closed."""
@@ -138,10 +151,37 @@ class Collector:
             return self._apis
         api = self._apis.api("sts")
         role = f"arn:{self._partition}:iam::{account}:role/{self._order.role}"
-        session = await assume_role(
-            api.client, api.credentials, api.endpoint, role_arn=role, role_session_name=_SESSION_NAME
-        )
+        try:
+            session = await assume_role(
+                api.client, api.credentials, api.endpoint, role_arn=role, role_session_name=_SESSION_NAME
+            )
+        except DsopsError as error:
+            self._record(role, error)
+            raise
+        self._record(role, session.credentials)
         return self._apis._replace(credentials=session.credentials, account=account)
+
+    def _record(self, role: str, outcome: Credentials | DsopsError) -> None:
+        """Add the session, or the error in its place, to the audit trail."""
+        api = self._apis.api("sts")
+        journal = api.client.runtime.journal
+        if journal is None:
+            return
+        session = outcome if isinstance(outcome, Credentials) else None
+        journal.add(
+            Act(
+                "AssumeRole",
+                "sts",
+                api.endpoint.signing_region,
+                caller=self._order.caller,
+                key=api.credentials.access_key_id,
+                asked={"roleArn": role, "roleSessionName": _SESSION_NAME},
+                answer=session_answer(session) if session is not None else {},
+                request_id=session.request_id if session is not None else "",
+                error=outcome if isinstance(outcome, DsopsError) else None,
+                is_of_sandbox=api.endpoint.url in api.client.sandboxes,
+            )
+        )
 
     @property
     def _partition(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from dsops.errors import DsopsError
-from dsops.tasks import Work, gather
+from dsops.tasks import Work, spawn
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -27,5 +27,13 @@ async def in_parallel(items: Sequence[A], work: Callable[[A], Work[B]], at_once:
                 waiting.clear()
                 raise
 
-    await gather(*[worker() for _ in range(min(at_once, len(items)))])
+    workers = [await spawn(worker()) for _ in range(min(at_once, len(items)))]
+    failures: list[DsopsError] = []
+    for each in workers:
+        try:
+            await each
+        except DsopsError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
     return [results[number] for number in range(len(items))]

@@ -9,7 +9,7 @@ from dsops.access.facts.authorization_details import DetailsReader
 from dsops.access.facts.documents import Documents
 from dsops.access.facts.gaps import TAG_KEYS, gaps_of
 from dsops.access.facts.json_files import JsonFile, objects_of, read_object, tags_of, text_of, texts_of
-from dsops.access.facts.layout import ACCOUNT, DETAILS, PROVIDERS, RESOURCES, TAGS, resource_files
+from dsops.access.facts.layout import ACCOUNT, DETAILS, GLOBAL_SERVICES, PROVIDERS, RESOURCES, TAGS, resource_files
 from dsops.access.facts.world import Gap, MemberAccount, OrganizationFacts, Resource, add_facts
 from dsops.errors import PolicyInvalid, PolicyUnreadable
 from dsops.input_file import reason
@@ -66,7 +66,7 @@ class AccountFolder:
             self._gaps.append(Gap(self._account, "resources", why))
         elif regions and about.value.get("HasAllRegions") is not True:
             why = f"only the resources in {', '.join(map(clean, regions))} were collected"
-            self._gaps.append(Gap(self._account, "resources", why))
+            self._gaps.append(Gap(self._account, "resources", why, known_services=GLOBAL_SERVICES))
         tags: dict[str, Mapping[str, str]] = {}
         resources: dict[str, Resource] = {}
         for name in sorted(names, key=lambda name: (not name.startswith(f"{TAGS}."), name)):

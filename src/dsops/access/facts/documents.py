@@ -29,7 +29,10 @@ class Documents:
 
 def _policy_text(value: object) -> str:
     if not isinstance(value, str):
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        try:
+            return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        except RecursionError:
+            return '"nested too deeply"'
     # IAM's API percent-encodes policies (RFC 3986); no JSON text starts with `%`.
     return unquote(value) if value.lstrip().startswith("%") else value
 

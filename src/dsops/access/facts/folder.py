@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from dsops.access.facts.account_folder import AccountFolder
@@ -16,7 +16,7 @@ from dsops.access.facts.gaps import unknown_membership
 from dsops.access.facts.iam_collect import is_iam_collect, read_iam_collect
 from dsops.access.facts.identity_center import read_assignments
 from dsops.access.facts.json_files import read_object
-from dsops.access.facts.layout import ACCOUNTS, IDENTITY_CENTER, ORGANIZATION
+from dsops.access.facts.layout import ACCOUNTS, GLOBAL_SERVICES, IDENTITY_CENTER, ORGANIZATION, REGIONAL_SERVICES
 from dsops.access.facts.organization import ListedAccounts, OrganizationFile
 from dsops.access.facts.world import Gap, OrganizationFacts, merge_worlds
 from dsops.arn import is_account_id
@@ -24,6 +24,12 @@ from dsops.errors import PolicyInvalid, PolicyUnreadable
 from dsops.input_file import reason
 from dsops.text import clean
 
+_OTHER_SERVICES: Final = Gap(
+    "",
+    "resources",
+    "only resources of KMS, Lambda, S3, Secrets Manager, SNS and SQS are collected",
+    known_services=(*GLOBAL_SERVICES, *REGIONAL_SERVICES),
+)
 _RESERVED: Final = ":role/aws-reserved/sso.amazonaws.com/"
 """The path of the roles that Identity Center creates for its permission sets."""
 
@@ -45,7 +51,7 @@ def read_folder(folder: str) -> OrganizationFacts:
     facts = merge_worlds([world._replace(accounts={}) for world in worlds])
     center = read_object(os.path.join(folder, IDENTITY_CENTER), shown=IDENTITY_CENTER)
     assignments = read_assignments(center.value)
-    gaps = [*listed.world.gaps, *facts.gaps, *assignments.gaps]
+    gaps = [*listed.world.gaps, *facts.gaps, *assignments.gaps, _OTHER_SERVICES]
     if center.problem and listed.expected:
         gaps.append(Gap("", "identities", f"assignments of Identity Center: {center.problem}"))
     elif not assignments.assignments and any(_RESERVED in arn for arn in facts.identities):
@@ -66,9 +72,19 @@ def read_folder(folder: str) -> OrganizationFacts:
         facts.groups,
         facts.providers,
         assignments.assignments,
-        tuple(dict.fromkeys(gaps)),
+        tuple(_of_the_organization(dict.fromkeys(gaps), folders)),
         (folder,),
     )
+
+
+def _of_the_organization(gaps: Iterable[Gap], accounts: Collection[str]) -> list[Gap]:
+    """Return the gaps; one that each collected account has becomes one gap of the organization."""
+    owners: dict[Gap, set[str]] = {}
+    for gap in gaps:
+        owners.setdefault(gap._replace(account=""), set()).add(gap.account)
+    shared = {gap for gap, names in owners.items() if len(names) > 1 and names >= set(accounts) and not gap.arn}
+    kept = [gap for gap in gaps if gap._replace(account="") not in shared]
+    return [*kept, *shared]
 
 
 def _read_organization(folder: str, documents: Documents) -> ListedAccounts:

@@ -115,6 +115,8 @@ class Gap(NamedTuple):
     """For `context`: the condition keys in lower case. A key that ends in `/` stands for all keys with that prefix."""
     service: str = ""
     """For `resources`: the service whose resources are missing, such as `s3`; "" for all services."""
+    known_services: tuple[str, ...] = ()
+    """For `resources` of all services: the services of which no resource is missing."""
 
 
 class IamIdentity(NamedTuple):

@@ -250,15 +250,24 @@ class Evaluator:
     def _gaps_of(self, caller: AccessCaller, resource: str, account: str) -> Iterator[Gap]:
         """Yield the gaps that concern the caller or the resource."""
         service = resource.split(":")[2] if resource.count(":") >= 2 else ""
+        known = self.resource_of(resource)
+        # The policy of a bucket also applies to its objects.
+        resources = {"", resource, known.arn if known is not None else resource}
         for owner in dict.fromkeys(("", caller.principal.account, account)):
             for gap in self._gaps.get(owner, ()):
                 of_resource = gap.place in ("resources", "resource", "trust", "rcp")
                 if owner and owner != (account if of_resource else caller.principal.account):
                     continue
-                if gap.arn not in ("", resource if of_resource else caller.name):
+                if gap.arn not in (resources if of_resource else ("", caller.name)):
+                    continue
+                if gap.place == "resources" and (service in _WITHOUT_RESOURCES or service in gap.known_services):
                     continue
                 if gap.service in ("", service):
                     yield gap
+
+
+_WITHOUT_RESOURCES: Final = ("", "iam", "sts")
+"""Services without resources of their own: a role's policy is its trust policy, and `*` has no policy."""
 
 
 def _levels(levels: Levels, topic: Topic) -> tuple[tuple[Policy, ...], ...]:

@@ -57,6 +57,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         _role(arguments),
         regions,
         Freshness(runtime.now().timestamp(), arguments.seconds(MAX_AGE.name) or 0.0),
+        "",
         f"{runtime.now():%Y-%m-%dT%H:%M:%SZ}",
     )
     try:
@@ -79,6 +80,7 @@ async def _collect(caller: _Caller, order: Order, runtime: Runtime) -> Collected
 
     identity = await get_caller_identity(client, caller.credentials, find_endpoint("sts", caller.region))
     apis = AccountApis(client, caller.credentials, find_endpoint, identity.account, caller.region)
+    order = order._replace(caller=identity.arn)
     if not order.folder:
         name = await organization_id(apis) or identity.account
         order = order._replace(folder=_default_folder(name, runtime))
