@@ -387,6 +387,33 @@ def test_assignments_of_identity_center_have_names(tmp_path: Path) -> None:
     assert assignment == ("GROUP", "admins", "Admin", MANAGEMENT)
 
 
+def test_identity_center_is_searched_in_all_regions(tmp_path: Path) -> None:
+    """The first region with an instance counts; a region that fails before it leaves no gap."""
+    with running() as estate:
+        estate.client("sso-admin", MANAGEMENT).list_instances()
+        estate.collect(tmp_path, regions=("nowhere-1", REGION, "us-east-1"), accounts=(STAGING,))
+        calls = estate.calls()
+
+    content = json.loads((tmp_path / "identity-center.json").read_text())
+    assert content["Gaps"] == []
+    assert calls.count("sso:ListPermissionSets") == 1
+
+
+def test_a_policy_type_that_is_off_is_not_listed(tmp_path: Path) -> None:
+    """Policies of a type that the organization has not enabled have no effect, and are not asked for."""
+    with running() as estate:
+        organizations = estate.client("organizations", MANAGEMENT)
+        root = organizations.list_roots()["Roots"][0]["Id"]
+        organizations.disable_policy_type(RootId=root, PolicyType="RESOURCE_CONTROL_POLICY")
+        estate.collect(tmp_path)
+        listed = estate.calls().count("organizations:ListPolicies")
+    world = read_folder(str(tmp_path))
+
+    assert (listed, gaps_of(world)) == (1, [])
+    assert world.accounts[PRODUCTION].resource_control == ()
+    assert world.accounts[PRODUCTION].service_control
+
+
 def test_the_last_collected_folder_is_found(tmp_path: Path) -> None:
     """The newest folder in the user's data folder counts; without one there is none."""
     environ = {"HOME": str(tmp_path)}

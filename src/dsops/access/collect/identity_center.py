@@ -12,7 +12,7 @@ from dsops.access.facts.json_files import text_of
 from dsops.access.facts.world import Gap
 from dsops.aws.apis.inventory import identity_center as calls
 from dsops.aws.apis.inventory.pages import Json
-from dsops.errors import DsopsError, EntityNotFound
+from dsops.errors import DsopsError
 
 _AT_ONCE: Final = 4
 
@@ -30,20 +30,28 @@ class IdentityCenterCollector:
     async def collect(self, regions: Sequence[str]) -> Json:
         """Return the content of the file. What is denied becomes a gap in it."""
         for region in regions:
-            try:
-                instances = await calls.list_instances(self._apis.api("sso-admin", region))
-                for instance in instances:
-                    await self._instance(instance, region)
-            except EntityNotFound:
-                continue
-            except DsopsError as error:
-                self._gaps.append(Gap("", "identities", f"assignments of Identity Center: {why(error)}"))
+            if await self._region(region):
+                break
         return {
             "PermissionSets": self._sets,
             "Assignments": self._assignments,
             "Regions": list(regions),
             "Gaps": gap_values(self._gaps),
         }
+
+    async def _region(self, region: str) -> bool:
+        """Collect the instances of a region. Return whether there are any: an organization has only one."""
+        try:
+            instances = await calls.list_instances(self._apis.api("sso-admin", region))
+            if instances:
+                # What could not be asked in other regions does not matter any more.
+                self._gaps.clear()
+            for instance in instances:
+                await self._instance(instance, region)
+        except DsopsError as error:
+            self._gaps.append(Gap("", "identities", f"assignments of Identity Center: {why(error)}"))
+            return False
+        return bool(instances)
 
     async def _instance(self, instance: Json, region: str) -> None:
         api, arn = self._apis.api("sso-admin", region), text_of(instance, "InstanceArn")

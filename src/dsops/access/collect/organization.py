@@ -8,7 +8,7 @@ from dsops.access.collect.account_apis import AccountApis, why
 from dsops.access.collect.parallel import in_parallel
 from dsops.access.facts.documents import policy_value
 from dsops.access.facts.gaps import gap_values, unknown_membership
-from dsops.access.facts.json_files import text_of
+from dsops.access.facts.json_files import objects_of, text_of
 from dsops.access.facts.organization import POLICY_TYPES
 from dsops.access.facts.world import Gap
 from dsops.aws.apis.inventory import organization as calls
@@ -45,7 +45,8 @@ class OrganizationCollector:
             return self._result({}, [])
         roots = await self._tree()
         for kind, policy_type in POLICY_TYPES.items():
-            await self._collect_policies(kind, policy_type)
+            if not roots or any(_has_enabled(root, policy_type) for root in roots):
+                await self._collect_policies(kind, policy_type)
         return self._result(organization, roots)
 
     def _single_account(self) -> Json:
@@ -106,6 +107,12 @@ class OrganizationCollector:
         except DsopsError as error:
             self._gaps.append(Gap("", kind, f"the policy {text_of(summary, 'Name')}: {why(error)}"))
         return {"Summary": summary, "Content": policy_value(content), "Targets": targets}
+
+
+def _has_enabled(root: Json, policy_type: str) -> bool:
+    """Whether policies of a type have an effect. Until then, AWS may refuse to list them."""
+    types = objects_of(root, "PolicyTypes")
+    return any(text_of(each, "Type") == policy_type and text_of(each, "Status") == "ENABLED" for each in types)
 
 
 def _part(entry: Json, keys: tuple[str, ...], parent: str) -> Json:

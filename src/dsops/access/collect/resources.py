@@ -21,8 +21,8 @@ from dsops.tasks import Work
 _AT_ONCE: Final = 4
 """The number of resources of one service and region that are read in parallel."""
 
-_TAGGED: Final = ("kms:key", "lambda:function", "s3:bucket", "sns", "sqs")
-"""The types of resources whose tags are read. The list of secrets has their tags."""
+_TAGGED: Final = ("kms", "lambda", "s3", "sns", "sqs")
+"""The services of the resources whose tags are read. The list of secrets has their tags."""
 
 
 class ResourceCollector:
