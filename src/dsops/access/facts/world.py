@@ -234,6 +234,23 @@ def merge_worlds(worlds: Iterable[OrganizationFacts]) -> OrganizationFacts:
     )
 
 
+def overlaid(base: OrganizationFacts, top: OrganizationFacts) -> OrganizationFacts:
+    """Return the facts of `base`, with those of `top` in the place of older ones about the same principal or resource.
+
+    An account of `base` keeps its control policies, because a template does not contain them.
+    """
+    return OrganizationFacts(
+        {**top.accounts, **base.accounts},
+        {**base.identities, **top.identities},
+        {**base.resources, **top.resources},
+        {**base.groups, **top.groups},
+        base.providers | top.providers,
+        (*base.assignments, *top.assignments),
+        (*base.gaps, *(gap for gap in top.gaps if gap.arn or not base.accounts)),
+        (*base.sources, *top.sources),
+    )
+
+
 _Fact = TypeVar("_Fact", MemberAccount, IamIdentity, Resource, UserGroup)
 
 

@@ -12,6 +12,17 @@ from dsops.errors import UsageError, nearest
 from dsops.text import counted
 
 _KINDS: Final = {"oidc-provider": "tokens of", "saml-provider": "SAML assertions of"}
+_WORDS: Final = {
+    ("secretsmanager", "secret"): "secret",
+    ("ssm", "parameter"): "parameter",
+    ("kms", "key"): "key",
+    ("s3", ""): "bucket",
+    ("sqs", ""): "queue",
+    ("sns", ""): "topic",
+    ("lambda", "function"): "function",
+    ("dynamodb", "table"): "table",
+}
+"""Service and type of a resource (any type if "") -> the word for it."""
 _MOST_LISTED: Final = 5
 
 
@@ -33,10 +44,16 @@ def caller_text(world: OrganizationFacts, caller: AccessCaller) -> str:
 
 
 def arn_text(world: OrganizationFacts, arn: str) -> str:
-    """Return an ARN of IAM in words; other ARNs and names as they are."""
+    """Return an ARN in words: `secret prod/db of 111122223333`; the ARN itself for other types of resources."""
     parsed = parse_arn(arn)
-    if parsed is None or parsed.service != "iam":
-        return f"tokens of {arn}" if parsed is None else arn
+    if parsed is None:
+        return arn if arn == "*" else f"tokens of {arn}"
+    if parsed.service != "iam":
+        word = _WORDS.get((parsed.service, parsed.resource_type)) or _WORDS.get((parsed.service, ""))
+        known = world.resources.get(arn)
+        account = parsed.account or (known.account if known is not None else "")
+        name = _names(arn)[2] if ":secret:" in arn else _names(arn)[1]
+        return f"{word} {name}{f' of {account_text(world, account)}' if account else ''}" if word else arn
     kind, _, name = parsed.resource.partition("/")
     if kind == "oidc-provider":
         return f"{_KINDS[kind]} {name} in {account_text(world, parsed.account)}"

@@ -33,7 +33,7 @@ ANONYMOUS = AccessCaller(read_caller("anonymous"))
 
 def public_uses(evaluator: Evaluator, assumptions: Assumptions) -> tuple[OutsideUse, ...]:
     """Return what anyone can do: without credentials, from any account, or as any customer of a shared provider."""
-    uses = [*_role_uses(evaluator, assumptions, _is_anyone)]
+    uses = [*_role_uses(evaluator, assumptions, is_anyone)]
     for resource in evaluator.world.resources:
         for action, asked in data_requests(resource):
             topic = Topic(action, asked)
@@ -80,7 +80,7 @@ def _is_named_account(caller: AccessCaller, _answer: AccessAnswer | None) -> boo
     return caller.outside not in ("", ANY_OUTSIDE)
 
 
-def _is_anyone(caller: AccessCaller, answer: AccessAnswer | None) -> bool:
+def is_anyone(caller: AccessCaller, answer: AccessAnswer | None) -> bool:
     """Whether the caller is any account, or any customer of an identity provider that many customers share."""
     if caller.outside == ANY_OUTSIDE:
         return True

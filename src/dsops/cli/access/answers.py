@@ -50,6 +50,17 @@ def print_gaps(world: OrganizationFacts, gaps: Iterable[Gap], indent: int) -> No
         print_line(f"not known: {f'{owner}: ' if owner else ''}{gap.why}", indent)
 
 
+def actions_text(actions: Iterable[str]) -> str:
+    """Return a list of actions, with the service before the first action of each service only."""
+    texts: list[str] = []
+    last = ""
+    for action in dict.fromkeys(actions):
+        service, _, name = action.partition(":")
+        texts.append(name if service == last else action)
+        last = service
+    return ", ".join(texts)
+
+
 def print_lines(texts: Iterable[str], indent: int) -> None:
     """Write lines that are wrapped and indented."""
     for text in texts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from dsops.access.facts.files import read_facts
 from dsops.access.facts.folder import read_folder
@@ -31,13 +32,18 @@ FROM = Flag(
 def load_world(arguments: Arguments, runtime: Runtime) -> OrganizationFacts:
     """Return the facts of all files and folders that `--from` names. Raises UsageError if there are none."""
     names = arguments.texts("--from") or _last(runtime)
+    return merge_worlds(load_worlds(tuple(dict.fromkeys(names)), runtime))
+
+
+def load_worlds(names: Sequence[str], runtime: Runtime) -> list[OrganizationFacts]:
+    """Return the facts of each file or folder."""
     worlds = []
     parts = PartCount(runtime.report, "checks.made", counted(len(names), "file"), len(names))
-    for name in dict.fromkeys(names):
+    for name in names:
         worlds.append(_read(name, runtime))
         parts.add()
     runtime.report(DONE)
-    return merge_worlds(worlds)
+    return worlds
 
 
 def _last(runtime: Runtime) -> tuple[str, ...]:

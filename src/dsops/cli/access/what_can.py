@@ -12,6 +12,7 @@ from dsops.access.questions.path import refusal, ways_from
 from dsops.access.questions.what_can import ResourceUse, WhatCan, what_can
 from dsops.access.questions.who_can import Way
 from dsops.cli.access.answers import (
+    actions_text,
     condition_texts,
     gaps_value,
     print_conditions,
@@ -64,13 +65,13 @@ def _print(world: OrganizationFacts, found: WhatCan) -> None:
     count = counted(len({use.resource for use in found.uses}), "resource")
     answer(f"\n{heading(clean(f'{name} can use {count}'), 1)}")
     for resource in dict.fromkeys(use.resource for use in found.uses):
-        print_line(resource, 2)
+        print_line(arn_text(world, resource), 2)
         by_way: dict[tuple[str, ...], list[ResourceUse]] = {}
         for use in found.uses:
             if use.resource == resource:
                 by_way.setdefault((_through(world, use.way), *condition_texts(_answers(use))), []).append(use)
         for (through, *conditions), uses in by_way.items():
-            print_line(f"{', '.join(use.action for use in uses)}{through}", 4)
+            print_line(f"{actions_text(use.action for use in uses)}{through}", 4)
             print_lines(conditions, 6)
     print_gaps(world, found.gaps, 0)
 

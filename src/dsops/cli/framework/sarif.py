@@ -24,22 +24,25 @@ def sarif_log(checked: Sequence[tuple[str, LintReport]], notes: Sequence[str], *
         notifications += [
             _notification(f"{file}: {number:,} more of {code}") for code, number in report.left_out.items()
         ]
+    results = [_result(file, finding) for file, report in checked for finding in report.findings]
+    return sarif_document([_rule(rule) for rule in RULES], results, notifications, is_complete=is_complete)
+
+
+def sarif_document(
+    rules: Sequence[Json], results: Sequence[Json], notifications: Sequence[Json], *, is_complete: bool
+) -> Json:
+    """Return a SARIF log with one run of dsops."""
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [
             {
                 "tool": {
-                    "driver": {
-                        "name": "dsops",
-                        "version": __version__,
-                        "semanticVersion": __version__,
-                        "rules": [_rule(rule) for rule in RULES],
-                    }
+                    "driver": {"name": "dsops", "version": __version__, "semanticVersion": __version__, "rules": rules}
                 },
                 "invocations": [{"executionSuccessful": is_complete, "toolExecutionNotifications": notifications}],
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(file, finding) for file, report in checked for finding in report.findings],
+                "results": results,
             }
         ],
     }
@@ -62,7 +65,7 @@ def _rule(rule: LintRule) -> Json:
 
 
 def _result(file: str, finding: Finding) -> Json:
-    uri = _uri(file)
+    uri = file_uri(file)
     place = f"{uri}\n{finding.rule.code}\n{finding.path}\n{finding.message}"
     location: dict[str, Json] = {
         "physicalLocation": {
@@ -84,7 +87,7 @@ def _result(file: str, finding: Finding) -> Json:
     }
 
 
-def _uri(file: str) -> str:
+def file_uri(file: str) -> str:
     """Return a relative URI reference, or the file URI of an absolute path."""
     path = quote(file.replace("\\", "/"))
     return f"file://{path}" if path.startswith("/") else path

@@ -1,0 +1,124 @@
+"""`dsops access diff`: which access a change opens, and which it closes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from dsops.access.changes.compare import Comparison, compare
+from dsops.access.facts.files import read_facts
+from dsops.access.facts.world import OrganizationFacts, merge_worlds, overlaid
+from dsops.cli.access.diff_values import comparison_value, sarif_value
+from dsops.cli.access.diff_words import github_lines, markdown_lines, text_lines
+from dsops.cli.access.facts import FROM, load_worlds
+from dsops.cli.framework.command import Arguments, Command, Flag, Operand
+from dsops.cli.framework.output import answer, answer_json
+from dsops.cli.framework.process_runtime import DONE
+from dsops.errors import CheckFailed, PolicyInvalid, UsageError
+from dsops.pipeline.policy_file import read_policy
+from dsops.runtime import Runtime
+
+BEFORE = Operand("BEFORE", "a file with the facts before the change", is_required=False)
+AFTER = Operand("AFTER", "a file with the facts after the change", is_required=False)
+PLAN = Flag(
+    "--plan",
+    "the output of `terraform show -json` for a plan, which has both sides; then BEFORE and AFTER are left out",
+    value="FILE",
+    own_variable="DSOPS_ACCESS_PLAN",
+)
+FORMAT = Flag(
+    "--format",
+    "the output format; --json is the same as `--format json`",
+    value="FORMAT",
+    choices=("text", "markdown", "github", "sarif", "json"),
+    own_variable="DSOPS_ACCESS_FORMAT",
+)
+FAIL_ON = Flag(
+    "--fail-on",
+    "exit with 6 if the change opens any access, or if it opens something to anyone",
+    value="WHAT",
+    choices=("new-access", "public"),
+    own_variable="DSOPS_ACCESS_FAIL_ON",
+)
+
+_LINES: Final[Mapping[str, Callable[[OrganizationFacts, Comparison], list[str]]]] = {
+    "text": text_lines,
+    "markdown": markdown_lines,
+    "github": github_lines,
+}
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    before, after = _sides(arguments, runtime)
+    base = load_worlds(arguments.texts("--from"), runtime)
+    if base:
+        merged = merge_worlds(base)
+        before, after = overlaid(merged, before), overlaid(merged, after)
+    comparison = compare(before, after, runtime.now())
+    runtime.report(DONE)
+    chosen = "json" if arguments.switch("--json") else arguments.text("--format") or "text"
+    if chosen == "json":
+        answer_json(comparison_value(comparison))
+    elif chosen == "sarif":
+        answer_json(sarif_value(after, comparison, arguments.text("--plan") or arguments.operand(AFTER.name)))
+    else:
+        for line in _LINES[chosen](after, comparison):
+            answer(line)
+    return CheckFailed.exit_code if _is_failure(arguments.text("--fail-on"), comparison) else 0
+
+
+def _is_failure(what: str, comparison: Comparison) -> bool:
+    if what == "public":
+        return any(change.is_public for change in comparison.opened)
+    return bool(what) and bool(comparison.opened)
+
+
+def _sides(arguments: Arguments, runtime: Runtime) -> tuple[OrganizationFacts, OrganizationFacts]:
+    names = arguments.operand(BEFORE.name), arguments.operand(AFTER.name)
+    plan = arguments.text("--plan")
+    if plan and any(names):
+        raise UsageError("a plan has both sides", hint=f"leave out {names[0]}, or `--plan {plan}`")
+    if plan:
+        return _sides_of_plan(plan, runtime)
+    if not all(names):
+        raise UsageError("two states are needed", hint="name a file from before and one from after, or `--plan FILE`")
+    before, after = load_worlds(names, runtime)
+    return before, after
+
+
+def _sides_of_plan(name: str, runtime: Runtime) -> tuple[OrganizationFacts, OrganizationFacts]:
+    """Return the facts of a plan's prior state and of its planned values."""
+    text = read_policy(name, runtime)
+    try:
+        plan = json.loads(text)
+        planned = plan["planned_values"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise PolicyInvalid(
+            f"{name} is not a plan of Terraform",
+            why="it has no `planned_values`",
+            hint="write it with `terraform show -json PLAN > plan.json`",
+        ) from error
+    values = {"root_module": {}} | (plan.get("prior_state", {}).get("values") or {})
+    accounts = json.dumps(planned)  # both sides belong to the same account
+    before = read_facts(json.dumps({"values": values, "planned_accounts": accounts}), name, _no_file)
+    return before, read_facts(text, name, _no_file)
+
+
+def _no_file(name: str) -> str:
+    raise PolicyInvalid(f"{name} can't be read", why="a plan refers to no file", hint="write the policy into the plan")
+
+
+DIFF = Command(
+    help=(
+        "Print what a change opens and closes: principals that newly reach a resource or a role, and those\n"
+        "that no longer do. Each difference comes with the roles on the way and with what refused it before.\n"
+        "`--from` adds facts that are the same on both sides, such as the rest of the organization.\n\n"
+        "  dsops access diff before.json after.json\n"
+        "  terraform show -json plan.out > plan.json && dsops access diff --plan plan.json --from details.json\n"
+        "  dsops access diff --plan plan.json --format markdown --fail-on public"
+    ),
+    run=_run,
+    flags=(FROM, PLAN, FORMAT, FAIL_ON),
+    operands=(BEFORE, AFTER),
+)
