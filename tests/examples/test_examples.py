@@ -44,6 +44,9 @@ ACCEPTED = {
 }
 """Notes that `dsops policy check` may make about an example's policies."""
 
+WITH_MISTAKES = {"organisation"}
+"""Examples that show mistakes in policies. Their policies are in the seed, not in files that a user would copy."""
+
 VARYING = (
     r"\b[0-9a-f]{32}\b",  # a task of ECS
     r"(?<=-app-)[0-9a-f]{6}\b",  # a pod
@@ -142,6 +145,9 @@ def test_a_readme_shows_its_example(example: Path) -> None:
 def test_an_examples_policies_are_sound(example: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """`dsops policy check` finds only accepted notes in an example, and the sandbox is seeded with each policy file."""
     policies = sorted(path.relative_to(example).as_posix() for path in example.glob("*/*.json"))
+    if example.name in WITH_MISTAKES:
+        assert [] == policies
+        return
 
     assert policies
     assert main(["policy", "check", "--json", *(str(example / name) for name in policies)]) == 0

@@ -125,8 +125,9 @@ class _Reader:
             )
             yield MemberAccount(
                 identifier,
-                partition=partition,
-                organization_id=None if organization.is_there else "",
+                organization.names.get(identifier, ""),
+                partition,
+                (organization.identifier or None) if organization.is_there else "",
                 service_control=service,
                 resource_control=resource,
             )

@@ -130,6 +130,7 @@ def _extended(direct: Sequence[Way], assumptions: Assumptions) -> list[Way]:
 
 
 def cost_of(way: Way) -> tuple[int, int, int]:
-    """Return how good a way is: the number of unknown steps, of conditional steps, and of all steps."""
-    verdicts = [step.answer.verdict for step in way.steps]
-    return verdicts.count("unknown"), verdicts.count("conditional"), len(verdicts)
+    """Return how good a way is: the number of unknown steps, of values that its requests need, and of all steps."""
+    answers = [step.answer for step in way.steps]
+    needed = sum(max(1, len(answer.needed)) for answer in answers if answer.verdict == "conditional")
+    return sum(answer.verdict == "unknown" for answer in answers), needed, len(answers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.access.facts.world import OrganizationFacts
-from dsops.access.questions.naming import find_resource
+from dsops.access.questions.naming import arn_text, find_resource
 from dsops.access.questions.who_can import WhoCan, who_can
 from dsops.cli.access.answers import gaps_value, print_gaps, print_stopped, print_way, stopped_value, way_value
 from dsops.cli.access.facts import FROM, load_world, questions_of
@@ -51,7 +51,7 @@ def check_action_name(text: str) -> None:
 def _print(world: OrganizationFacts, found: WhoCan) -> None:
     certain = [way for way in found.ways if way.verdict != "unknown"]
     uncertain = [way for way in found.ways if way.verdict == "unknown"]
-    what = f"{found.action} on {found.resource}"
+    what = f"{found.action} on {arn_text(world, found.resource)}"
     if certain:
         answer(heading(clean(f"{counted(len(certain), 'principal')} can {what}"), 1))
     else:

@@ -53,6 +53,10 @@ class FileOrganization(NamedTuple):
     resource: dict[str, Levels]
     is_there: bool
     """Whether the seed has an organization. If so, condition keys of a request contain its id and paths."""
+    identifier: str = ""
+    """The organization's id; "" if the seed leaves it out."""
+    names: MappingOf[str, str] = {}
+    """The names of accounts, by account id."""
 
 
 class PolicyFile(NamedTuple):

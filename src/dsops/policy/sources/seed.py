@@ -135,7 +135,8 @@ class SeedPolicies(PolicyFileReader):
             if account != text_of(node, "management_account"):
                 service[account] = tuple(self._level(level, "scp") for level in levels)
                 resource[account] = tuple(self._level(level, "rcp") for level in levels)
-        return FileOrganization(service, resource, is_there=True)
+        names = dict(_names(node))
+        return FileOrganization(service, resource, is_there=True, identifier=text_of(node, "id"), names=names)
 
     def _levels(self, node: Mapping, above: tuple[Mapping, ...]) -> Iterator[tuple[str, tuple[Mapping, ...]]]:
         levels = (*above, node)
@@ -160,6 +161,15 @@ class SeedPolicies(PolicyFileReader):
             policies.append(policy)
         has_full = kind == "rcp" or text_of(node, "full_aws_access") != "false"
         return (*([full_access(kind)] if has_full else []), *policies)
+
+
+def _names(node: Mapping) -> Iterator[tuple[str, str]]:
+    """Yield the id and name of each account of a unit and the units below it."""
+    for key, value in mapping_of(node.get("accounts")).entries:
+        if text_of(mapping_of(value), "name"):
+            yield key.text, text_of(mapping_of(value), "name")
+    for _, value in mapping_of(node.get("organizational_units")).entries:
+        yield from _names(mapping_of(value))
 
 
 def _providers(account: str, node: Mapping) -> Iterator[str]:
