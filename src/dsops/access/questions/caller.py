@@ -24,6 +24,17 @@ _EVERYTHING: Final = PolicyDocument(
     '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}',
 )
 _OF_CALLER: Final = ("aws:PrincipalArn", "aws:userid", "aws:username", "aws:PrincipalType")
+_OF_SESSIONS: Final = frozenset(
+    """
+    codebuild:buildarn codebuild:projectarn ec2:instancesourceprivateipv4 ec2:instancesourcevpc ec2:roledelivery
+    ec2:sourceinstancearn glue:credentialissuingservice glue:roleassumedby identitystore:userid
+    lambda:sourcefunctionarn ssm:sourceinstancearn
+    """.split()
+)
+"""Keys of a service that the sessions of its roles have in requests to other services, too.
+
+Source: AWS IAM User Guide, global condition keys, properties of the role session.
+"""
 _MFA: Final = "aws:MultiFactorAuthPresent"
 
 
@@ -99,16 +110,26 @@ class KnownKeys(NamedTuple):
     absent: tuple[str, ...]
     """Keys that are known to be absent, in lower case. A key that ends in `/` stands for all keys with that prefix."""
 
+    service: str = ""
+    """The service of the action, in lower case. A request has no condition keys of other services."""
+
     def extended(self, context: Mapping[str, tuple[str, ...]]) -> KnownKeys:
         """Return these keys with more known values. A key with () is absent."""
         absent = tuple(lower_case(key) for key, values in context.items() if not values)
-        return KnownKeys({**self.context, **context}, (*self.absent, *absent)) if context else self
+        return self._replace(context={**self.context, **context}, absent=(*self.absent, *absent)) if context else self
 
     def is_open(self, key: str) -> bool:
         """Whether the value of a key, in lower case, is up to the request."""
+        prefix = key.partition(":")[0]
+        if not self._has_keys_of(prefix) and key not in _OF_SESSIONS:
+            return False
         if key in self.absent or any(key.startswith(prefix) for prefix in self.absent if prefix.endswith("/")):
             return False
         return not any(lower_case(known) == key and values for known, values in self.context.items())
+
+    def _has_keys_of(self, prefix: str) -> bool:
+        # The keys of an OIDC provider begin with its host.
+        return prefix in ("aws", "saml", self.service) or "." in prefix or self.service.startswith(f"{prefix}-")
 
 
 def known_keys(world: OrganizationFacts, caller: AccessCaller, action: str, resource: str, account: str) -> KnownKeys:
@@ -139,7 +160,7 @@ def known_keys(world: OrganizationFacts, caller: AccessCaller, action: str, reso
         absent += [f"{prefix}:resourcetag/" for prefix in prefixes]
     if lower_case(action).startswith("secretsmanager:") and ":secret:" in resource:
         context["secretsmanager:SecretId"] = (resource,)
-    return KnownKeys(context, tuple(absent))
+    return KnownKeys(context, tuple(absent), lower_case(action.partition(":")[0]))
 
 
 def _learn_organization(

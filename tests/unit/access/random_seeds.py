@@ -1,0 +1,88 @@
+"""Random seeds: users and roles of two accounts that trust each other, and a secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.unit.access.worlds import ACCOUNT, OTHER, READ, policy
+
+MANAGEMENT = "333333333333"
+SECRETS = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:prod/db-??????"
+ACCOUNTS = (ACCOUNT, OTHER)
+NAMES = ("A", "B", "C")
+ROLES = [f"arn:aws:iam::{account}:role/{name}" for account in ACCOUNTS for name in NAMES]
+USERS = [f"arn:aws:iam::{account}:user/{name}" for account in ACCOUNTS for name in NAMES[:2]]
+
+EFFECTS = st.sampled_from(["Allow", "Allow", "Allow", "Deny"])
+STATEMENTS = st.fixed_dictionaries(
+    {
+        "Effect": EFFECTS,
+        "Action": st.sampled_from(["*", "sts:*", "sts:AssumeRole", READ, "secretsmanager:Get*", "s3:*"]),
+        "Resource": st.sampled_from(["*", *ROLES, SECRETS, f"arn:aws:iam::{OTHER}:role/*", "arn:aws:iam::*:role/A"]),
+    }
+)
+TRUSTED = st.sampled_from([{"AWS": text} for text in (*ROLES, *USERS, *ACCOUNTS)] + ["*"])
+TRUST_STATEMENTS = st.fixed_dictionaries({"Effect": EFFECTS, "Principal": TRUSTED, "Action": st.just("sts:AssumeRole")})
+
+
+@st.composite
+def seeds(draw: st.DrawFn, conditions: st.SearchStrategy[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """A seed with two accounts, and perhaps with a service control policy and a policy of the secret.
+
+    `conditions`: the conditions of statements; without them no statement has any.
+    """
+    accounts: dict[str, Any] = {}
+    for account in ACCOUNTS:
+        accounts[account] = {
+            "policies": {"limit": draw(_policies(conditions))},
+            "users": {name: _entity(draw, account, conditions) for name in NAMES[:2]},
+            "roles": {
+                name: _entity(draw, account, conditions) | {"trust": draw(_trusts(conditions))} for name in NAMES
+            },
+        }
+    accounts[ACCOUNT]["secrets"] = {"prod/db": "x"}
+    if draw(st.booleans()):
+        statement = {"Effect": draw(EFFECTS), "Principal": draw(TRUSTED), "Action": READ}
+        accounts[ACCOUNT]["secret_policies"] = {"prod/db": policy(statement)}
+    if draw(st.booleans()):
+        return {"accounts": accounts}
+    accounts[MANAGEMENT] = {}
+    unit = {
+        "accounts": list(ACCOUNTS),
+        "service_control_policies": [{"name": "scp", "document": draw(_policies(conditions))}],
+        "full_aws_access": draw(st.booleans()),
+    }
+    organization = {
+        "management_account": MANAGEMENT,
+        "id": "o-0123456789",
+        "accounts": [MANAGEMENT],
+        "organizational_units": {"unit": unit},
+    }
+    return {"accounts": accounts, "organization": organization}
+
+
+def _policies(conditions: st.SearchStrategy[dict[str, Any]] | None) -> st.SearchStrategy[dict[str, Any]]:
+    statements = st.lists(_with(STATEMENTS, conditions), min_size=1, max_size=3)
+    return statements.map(lambda drawn: policy(*drawn))
+
+
+def _trusts(conditions: st.SearchStrategy[dict[str, Any]] | None) -> st.SearchStrategy[dict[str, Any]]:
+    statements = st.lists(_with(TRUST_STATEMENTS, conditions), min_size=1, max_size=3)
+    return statements.map(lambda drawn: {"Version": "2012-10-17", "Statement": drawn})
+
+
+def _with(
+    statements: st.SearchStrategy[dict[str, Any]], conditions: st.SearchStrategy[dict[str, Any]] | None
+) -> st.SearchStrategy[dict[str, Any]]:
+    if conditions is None:
+        return statements
+    return st.builds(lambda statement, more: statement | more, statements, conditions)
+
+
+def _entity(draw: st.DrawFn, account: str, conditions: st.SearchStrategy[dict[str, Any]] | None) -> dict[str, Any]:
+    entity: dict[str, Any] = {"policies": draw(st.lists(_policies(conditions), max_size=2))}
+    if draw(st.integers(0, 3)) == 0:
+        entity["boundary"] = f"arn:aws:iam::{account}:policy/limit"
+    return entity
