@@ -82,7 +82,7 @@ def _assume(answer: AccessAnswer, role: str, person: Person) -> Person | None:
     if not _can_be_made(answer):
         return None
     parameters = {PARAMETERS[key]: values[0] for key, values in answer.needed.items() if key in PARAMETERS}
-    name = parameters.pop("RoleSessionName", "another-value")
+    name = parameters.pop("RoleSessionName", "session")
     caller = _from(person, answer)
     session: Person | None = None
     with suppress(RefusedError):

@@ -21,6 +21,12 @@ _MOST_TRIES: Final = 400
 _FAR: Final = "203.0.113.9"
 """An address of a network for documentation (RFC 5737)."""
 _OTHER: Final = "another-value"
+_PLAIN: Final[Mapping[str, Values]] = {
+    "aws:requestedregion": ("us-east-1",),
+    "secretsmanager:versionstage": ("AWSCURRENT",),
+    "sts:rolesessionname": ("session",),
+}
+"""Condition keys that no request lacks -> the value to begin with. Other keys can be absent."""
 _EXACT: Final = frozenset({"StringEquals", "StringEqualsIgnoreCase", "Bool", "Null", "NumericEquals"})
 """The operators whose values are told apart by trying each value, one other value, and absence."""
 
@@ -61,7 +67,7 @@ class Search:
         key = lower_case(condition.key)
         if not self._is_open(key):
             return
-        choices = self._choices.setdefault(key, {(): None})
+        choices = self._choices.setdefault(key, {_PLAIN.get(key, ()): None})
         for value in self._values(condition):
             if len(choices) > _MOST_VALUES:
                 self.is_complete = False
@@ -74,15 +80,16 @@ class Search:
         for key in variable_keys(texts):
             if self._is_open(key):
                 self.is_complete = False
-                self._choices.setdefault(key, {(): None})[("x",)] = None
+                self._choices.setdefault(key, {_PLAIN.get(key, ()): None})[("x",)] = None
 
     def _requests(self) -> Iterator[dict[str, Values]]:
-        """Yield the values of requests, those with few keys first."""
+        """Yield the values of requests, those that differ in few keys from a plain request first."""
         keys = [*self._choices]
+        plain = {key: next(iter(choices)) for key, choices in self._choices.items()}
         for count in range(len(keys) + 1):
-            for present in combinations(keys, count):
-                for values in product(*([*self._choices[key]][1:] for key in present)):
-                    yield {**dict.fromkeys(keys, ()), **dict(zip(present, values, strict=True))}
+            for chosen in combinations(keys, count):
+                for values in product(*([*self._choices[key]][1:] for key in chosen)):
+                    yield {**plain, **dict(zip(chosen, values, strict=True))}
 
     def _values(self, condition: Condition) -> Iterator[Values]:
         """Yield values that the condition matches, and one that it does not match."""
