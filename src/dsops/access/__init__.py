@@ -3,5 +3,5 @@
 `facts` has the accounts, users, roles, resources and their policies, read from files or templates.
 `questions` answers from it. Nothing here decides on its own: each answer is a decision of `dsops.policy`, with the
 request that shows it. The package opens no socket and starts no process; callers pass in functions that do. Imported
-by `cli`.
+by `access_proof` and `cli`.
 """

@@ -2,7 +2,7 @@
 
 A test requests accounts, roles and clocks. It gets sessions in a sandbox, and environment variables for the tested
 code. If dsops is installed, pytest loads `dsops.testing.plugin` automatically. Other modules are imported when a test
-uses them. No other package of dsops imports this package.
+uses them. Imported by `access_proof`.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def minimal_world(rule: Rule, needs: Sequence[RuleNeed], *, has_target: bool = T
         ),
     ]
     resources = [Resource(existing_arn(rule), ACCOUNT, role=f"{IAM}:role/high" if has_target else "")]
-    groups = [UserGroup(f"{IAM}:group/staff", ACCOUNT, (ADMINISTRATOR,))]
+    groups = [UserGroup(f"{IAM}:group/staff", ACCOUNT, (ADMINISTRATOR,) if rule.target == "group" else ())]
     return OrganizationFacts(
         {ACCOUNT: MemberAccount(ACCOUNT)},
         {each.arn: each for each in identities},

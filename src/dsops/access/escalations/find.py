@@ -107,7 +107,7 @@ class Escalations:
 
     def _may_hold(self, identity: IamIdentity, rule: Rule) -> bool:
         """Whether the identity's policies mention every action that only they can allow."""
-        if rule.target in {"resource", "assumed"}:
+        if rule.target == "assumed" or self._options.have_policies(identity.account, rule):
             return True
         return all(
             any(document.mentions(lower_case(need.action)) for document in identity.policies)

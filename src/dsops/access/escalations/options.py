@@ -40,6 +40,7 @@ class Options:
         self._identities: dict[str, list[IamIdentity]] = {}
         self._groups: dict[str, list[UserGroup]] = {}
         self._resources: dict[tuple[str, str], list[Resource]] = {}
+        self._with_policies: set[tuple[str, str]] = set()
         self._trusting: dict[tuple[str, str], list[IamIdentity]] = {}
         for identity in self._world.identities.values():
             self._identities.setdefault(identity.account, []).append(identity)
@@ -48,10 +49,16 @@ class Options:
         for resource in self._world.resources.values():
             for kind in _types_of(resource.arn) if resource.role else ():
                 self._resources.setdefault((resource.account, kind), []).append(resource)
+                if resource.policy is not None:
+                    self._with_policies.add((resource.account, kind))
 
     def resource_types(self) -> AbstractSet[str]:
         """Return the types of the known resources that have a role."""
         return {kind for _, kind in self._resources}
+
+    def have_policies(self, account: str, rule: Rule) -> bool:
+        """Whether a policy of an existing resource can allow what the rule needs."""
+        return (account, rule.resource_type) in self._with_policies
 
     def of(self, identity: IamIdentity, rule: Rule) -> Iterator[Option]:
         """Yield what the identity could become by the rule."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dsops.access.escalations.chains import RouteToRole, by_principal, routes_to, steps_to_administrator
 from dsops.access.escalations.find import Escalation, Escalations
@@ -15,10 +15,14 @@ from dsops.cli.access.answers import answer_value, gaps_value, print_conditions,
 from dsops.cli.access.facts import FROM, load_world, questions_of
 from dsops.cli.framework.command import Arguments, Command, Flag
 from dsops.cli.framework.output import Json, answer, answer_json
+from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.screen import heading
 from dsops.errors import CheckFailed, UsageError
-from dsops.runtime import Runtime
+from dsops.runtime import PartCount, Runtime
 from dsops.text import clean, counted
+
+if TYPE_CHECKING:
+    from dsops.access_proof.prove import EscalationProof
 
 _MOST_SHOWN: Final = 5
 _PRINCIPAL: Final = Flag(
@@ -46,9 +50,18 @@ _ALL: Final = Flag(
     kind="switch",
     own_variable="DSOPS_ESCALATIONS_ALL",
 )
+_PROVE: Final = Flag(
+    "--prove",
+    "carry out the first way by each rule in the sandbox, with real calls",
+    kind="switch",
+    own_variable="DSOPS_ESCALATIONS_PROVE",
+)
 _FAIL: Final = Flag(
     "--fail", "exit with 6 if there are escalations", kind="switch", own_variable="DSOPS_ESCALATIONS_FAIL"
 )
+
+
+_OUTCOMES: Final = {"proven": "proven in the sandbox", "failed": "not proven", "not provable": "not provable here"}
 
 
 class _Report(NamedTuple):
@@ -60,6 +73,11 @@ class _Report(NamedTuple):
     steps: Mapping[str, int]
     unchecked: tuple[Rule, ...]
     gaps: tuple[Gap, ...]
+    proofs: Mapping[tuple[str, str, str], EscalationProof]
+    """Maps principals, rules and targets to proofs; {} without `--prove`."""
+
+    def proof_of(self, escalation: Escalation) -> EscalationProof | None:
+        return self.proofs.get((escalation.caller.name, escalation.rule.identifier, escalation.target))
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -73,9 +91,10 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     else:
         found = [*escalations.find(world.identities.values())]
     roles = {each.caller.name: each.caller.identity for each in found if each.caller.identity is not None}
+    grouped = by_principal(found)
     report = _Report(
         world,
-        by_principal(found),
+        grouped,
         {
             name: tuple(routes_to(assumptions, escalations.gains, role))
             for name, role in roles.items()
@@ -83,13 +102,30 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         },
         steps_to_administrator(found, escalations.gains, world.identities),
         escalations.unchecked(),
-        tuple(gap for gap in world.gaps if gap.place == "identities"),
+        tuple(gap for gap in world.gaps if gap.place in {"identities", "identity"}),
+        _proofs(world, grouped, runtime) if arguments.switch("--prove") else {},
     )
     if arguments.switch("--json"):
         answer_json(_value(report))
     else:
         _print(report, shows_all=arguments.switch("--all"))
     return CheckFailed.exit_code if found and arguments.switch("--fail") else 0
+
+
+def _proofs(
+    world: OrganizationFacts, grouped: Mapping[str, Sequence[Escalation]], runtime: Runtime
+) -> Mapping[tuple[str, str, str], EscalationProof]:
+    """Carry out the first way of each principal by each rule."""
+    from dsops.access_proof.prove import proofs_of
+
+    firsts = [first for ways in grouped.values() for first, *_ in _by_rule(ways)]
+    parts = PartCount(runtime.report, "checks.made", counted(len(firsts), "way"), len(firsts))
+    proofs = {}
+    for first, proof in proofs_of(world, firsts):
+        proofs[first.caller.name, first.rule.identifier, first.target] = proof
+        parts.add()
+    runtime.report(DONE)
+    return proofs
 
 
 def _rules(arguments: Arguments) -> tuple[Rule, ...]:
@@ -131,7 +167,7 @@ def _print(report: _Report, *, shows_all: bool) -> None:
         groups = _by_rule(ways)
         shown = len(groups) if shows_all else _MOST_SHOWN
         for group in groups[:shown]:
-            _print_ways(report.world, group, shows_all=shows_all)
+            _print_ways(report, group, shows_all=shows_all)
         if len(groups) > shown:
             rules = ", ".join(group[0].rule.identifier for group in groups[shown:])
             print_line(f"and in {counted(len(groups) - shown, 'other way')}: {rules}", 2)
@@ -145,9 +181,9 @@ def _print(report: _Report, *, shows_all: bool) -> None:
     print_gaps(report.world, report.gaps, 0)
 
 
-def _print_ways(world: OrganizationFacts, ways: Sequence[Escalation], *, shows_all: bool) -> None:
-    """Write the ways of one principal by one rule: the first with its requests, the others by their targets."""
-    first = ways[0]
+def _print_ways(report: _Report, ways: Sequence[Escalation], *, shows_all: bool) -> None:
+    """Write the ways of one principal by one rule: all of them, or the first and the number of the others."""
+    world, first = report.world, ways[0]
     more = "" if len(ways) == 1 or shows_all else f", or {counted(len(ways) - 1, 'other')}"
     for each in ways if shows_all else ways[:1]:
         print_line(f"becomes {_target_text(world, each)}{more}: {each.rule.title} ({each.rule.identifier})", 2)
@@ -156,6 +192,9 @@ def _print_ways(world: OrganizationFacts, ways: Sequence[Escalation], *, shows_a
         if each.verdict == "unknown":
             print_line("not certain: no request was found, or a fact is missing", 6)
         print_gaps(world, each.gaps, 6)
+        proof = report.proof_of(each)
+        if proof is not None:
+            print_line(f"{_OUTCOMES[proof.outcome]}: {proof.why}", 6)
     if first.rule.assumes:
         print_line(f"assuming that {first.rule.assumes}", 6)
 
@@ -202,7 +241,7 @@ def _value(report: _Report) -> Json:
                 "principal": name,
                 "account": ways[0].caller.principal.account or None,
                 "steps_to_administrator": report.steps.get(name),
-                "escalations": [_escalation_value(each) for each in ways],
+                "escalations": [_escalation_value(each, report.proof_of(each)) for each in ways],
                 "assumed_by": [
                     {"principal": route.caller.name, "roles": list(route.roles)}
                     for route in report.routes.get(name, ())
@@ -215,7 +254,7 @@ def _value(report: _Report) -> Json:
     }
 
 
-def _escalation_value(each: Escalation) -> Json:
+def _escalation_value(each: Escalation, proof: EscalationProof | None) -> Json:
     gain = each.gain
     return {
         "rule": each.rule.identifier,
@@ -235,6 +274,17 @@ def _escalation_value(each: Escalation) -> Json:
         ],
         "assumes": each.rule.assumes or None,
         "not_known": gaps_value(each.gaps),
+        "proof": None if proof is None else _proof_value(proof),
+    }
+
+
+def _proof_value(proof: EscalationProof) -> Json:
+    return {
+        "outcome": proof.outcome,
+        "why": proof.why,
+        "calls": [
+            {"principal": call.principal, "action": call.action, "error": call.error or None} for call in proof.calls
+        ],
     }
 
 
@@ -248,5 +298,5 @@ ESCALATIONS = Command(
         "  dsops access escalations --principal Deploy --rule lambda-001 --from details.json --json"
     ),
     run=_run,
-    flags=(FROM, _PRINCIPAL, _RULE, _ASSUMING, _ALL, _FAIL),
+    flags=(FROM, _PRINCIPAL, _RULE, _ASSUMING, _ALL, _PROVE, _FAIL),
 )
