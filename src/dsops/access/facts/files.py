@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from dsops.access.facts.templates import read_template
 from dsops.access.facts.world import (
     Gap,
     IamIdentity,
@@ -18,10 +17,8 @@ from dsops.access.facts.world import (
     UserGroup,
 )
 from dsops.arn import parse_arn, partition_of_region
-from dsops.policy import ANY_ACCOUNT, Policy, PolicyFile, ReadFile, read_policy_source
+from dsops.policy import Policy, PolicyFile, ReadFile, read_policy_source
 
-_ACCOUNT_IN_ARN: Final = re.compile(r"\barn:aws[a-z-]*:[a-z0-9-]*:[a-z0-9-]*:([0-9]{12}):")
-_NO_ACCOUNT: Final = "000000000000"
 _SUFFIX: Final = "000000"
 """Stands for the six random characters at the end of a secret's ARN, which a seed does not contain."""
 
@@ -32,25 +29,17 @@ def read_facts(text: str, name: str, read_file: ReadFile) -> OrganizationFacts:
     The text is a sandbox's seed, the output of `aws iam get-account-authorization-details` or `terraform show -json`,
     or a CloudFormation template. Raises PolicyInvalid for any other text.
     """
-    return _Reader(read_policy_source(text, name, read_file), name, _account_in(text)).world()
-
-
-def _account_in(text: str) -> str:
-    """Return the account that most ARNs in a template are about; 000000000000 if it has none.
-
-    A template names its own account only in the ARNs of other resources.
-    """
-    accounts = Counter(_ACCOUNT_IN_ARN.findall(text))
-    return str(accounts.most_common(1)[0][0]) if accounts else _NO_ACCOUNT
+    template = read_template(text, name)
+    if template is not None:
+        return template
+    return _Reader(read_policy_source(text, name, read_file), name).world()
 
 
 class _Reader:
     """Makes a world of one file."""
 
-    def __init__(self, file: PolicyFile, name: str, account: str) -> None:
+    def __init__(self, file: PolicyFile, name: str) -> None:
         self._file = file
-        self._account = account
-        """The account of the users and roles of a template."""
         self._name = name
         self._documents: dict[int, PolicyDocument] = {}
         self._arns = {id(policy): arn for arn, policy in file.managed.items() if parse_arn(arn) is not None}
@@ -65,11 +54,11 @@ class _Reader:
 
     def _identities(self) -> Iterator[IamIdentity]:
         for entity in self._file.people:
-            arn, account = self._arn(entity.arn)
+            arn = parse_arn(entity.arn)
             yield IamIdentity(
-                arn,
+                entity.arn,
                 entity.kind,
-                account,
+                arn.account if arn is not None else "",
                 entity.unique_id,
                 dict(entity.tags),
                 self._of(entity.identity),
@@ -82,14 +71,6 @@ class _Reader:
         for text, policies in self._file.groups.items():
             arn = parse_arn(text)
             yield UserGroup(text, arn.account if arn is not None else "", self._of(policies))
-
-    def _arn(self, text: str) -> tuple[str, str]:
-        """Return an entity's ARN and account, with the account of the template in place of an unknown one."""
-        arn = parse_arn(text)
-        account = arn.account if arn is not None else ""
-        if account != ANY_ACCOUNT:
-            return text, account
-        return text.replace(f"::{ANY_ACCOUNT}:", f"::{self._account}:", 1), self._account
 
     def _of(self, policies: Sequence[Policy]) -> tuple[PolicyDocument, ...]:
         """Return the documents of policies. Several owners of a policy share its document."""
@@ -104,13 +85,14 @@ class _Reader:
 
     def _gaps_of_identities(self) -> Iterator[Gap]:
         for entity in self._file.people:
-            arn, account = self._arn(entity.arn)
+            arn = parse_arn(entity.arn)
+            account = arn.account if arn is not None else ""
             if entity.unread_identity:
-                yield Gap(account, "identity", entity.unread_identity, arn)
+                yield Gap(account, "identity", entity.unread_identity, entity.arn)
             if entity.unread_boundary:
-                yield Gap(account, "boundary", entity.unread_boundary, arn)
+                yield Gap(account, "boundary", entity.unread_boundary, entity.arn)
             if entity.unread_trust:
-                yield Gap(account, "trust", entity.unread_trust, arn)
+                yield Gap(account, "trust", entity.unread_trust, entity.arn)
 
     def _accounts(self, identities: Iterable[IamIdentity]) -> Iterator[MemberAccount]:
         organization = self._file.organization

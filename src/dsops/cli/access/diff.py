@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from dsops.access.changes.compare import Comparison, compare
-from dsops.access.facts.files import read_facts
+from dsops.access.facts.templates import read_plan
 from dsops.access.facts.world import OrganizationFacts, merge_worlds, overlaid
 from dsops.cli.access.diff_values import comparison_value, sarif_value
 from dsops.cli.access.diff_words import github_lines, markdown_lines, text_lines
@@ -15,7 +14,7 @@ from dsops.cli.access.facts import FROM, load_worlds
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer, answer_json
 from dsops.cli.framework.process_runtime import DONE
-from dsops.errors import CheckFailed, PolicyInvalid, UsageError
+from dsops.errors import CheckFailed, UsageError
 from dsops.pipeline.policy_file import read_policy
 from dsops.runtime import Runtime
 
@@ -89,24 +88,7 @@ def _sides(arguments: Arguments, runtime: Runtime) -> tuple[OrganizationFacts, O
 
 def _sides_of_plan(name: str, runtime: Runtime) -> tuple[OrganizationFacts, OrganizationFacts]:
     """Return the facts of a plan's prior state and of its planned values."""
-    text = read_policy(name, runtime)
-    try:
-        plan = json.loads(text)
-        planned = plan["planned_values"]
-    except (ValueError, LookupError, TypeError) as error:
-        raise PolicyInvalid(
-            f"{name} is not a plan of Terraform",
-            why="it has no `planned_values`",
-            hint="write it with `terraform show -json PLAN > plan.json`",
-        ) from error
-    values = {"root_module": {}} | (plan.get("prior_state", {}).get("values") or {})
-    accounts = json.dumps(planned)  # both sides belong to the same account
-    before = read_facts(json.dumps({"values": values, "planned_accounts": accounts}), name, _no_file)
-    return before, read_facts(text, name, _no_file)
-
-
-def _no_file(name: str) -> str:
-    raise PolicyInvalid(f"{name} can't be read", why="a plan refers to no file", hint="write the policy into the plan")
+    return read_plan(read_policy(name, runtime), name)
 
 
 DIFF = Command(

@@ -1,0 +1,153 @@
+"""Resolve CloudFormation's functions, as far as the template itself determines their values.
+
+A parameter, an import of a stack that is not read, and most attributes are known only after the deployment. They become
+`UNKNOWN`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from dsops.access.facts.declared import UNKNOWN
+from dsops.access.facts.terraform_values import mapping
+
+_ABSENT: Final = object()
+"""The value of `Ref: AWS::NoValue`, which takes a property away."""
+_VARIABLE: Final = re.compile(r"\$\{([^}]*)\}")
+
+
+class Lookup(NamedTuple):
+    """What a template's functions can refer to."""
+
+    reference: Callable[[str], object]
+    """Returns what `Ref` of a resource is, given its logical id; None for a name that is no resource."""
+    attribute: Callable[[str, str], object]
+    """Returns an attribute of a resource, given its logical id and the attribute's name."""
+    imported: Callable[[str], object]
+    """Returns what another stack exports under a name."""
+
+
+class Functions:
+    """Resolves the functions of one template.
+
+    - `pseudo`: the values of pseudo parameters, such as `AWS::AccountId`.
+    - `mappings`: the template's `Mappings`.
+    """
+
+    def __init__(self, lookup: Lookup, pseudo: Mapping[str, str], mappings: Mapping[str, object]) -> None:
+        self._lookup = lookup
+        self._pseudo = pseudo
+        self._mappings = mappings
+        self._functions: Mapping[str, Callable[[object], object]] = {
+            "Ref": self._ref,
+            "Fn::GetAtt": self._get_attribute,
+            "Fn::Sub": self._sub,
+            "Fn::Join": self._join,
+            "Fn::If": self._if,
+            "Fn::Select": self._select,
+            "Fn::Split": self._split,
+            "Fn::FindInMap": self._find_in_map,
+            "Fn::ImportValue": self._import,
+        }
+
+    def resolve(self, value: object) -> object:
+        """Return the value with its functions resolved. What can't be resolved is UNKNOWN."""
+        resolved = self._resolved(value)
+        return None if resolved is _ABSENT else resolved
+
+    def _resolved(self, value: object) -> object:
+        if isinstance(value, list):
+            items = [self._resolved(item) for item in value]
+            return [item for item in items if item is not _ABSENT]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            name, argument = next(iter(value.items()))
+            if name in self._functions:
+                return self._functions[name](argument)
+            if str(name).startswith("Fn::"):
+                return UNKNOWN
+        of_keys = {key: self._resolved(item) for key, item in value.items()}
+        return {key: item for key, item in of_keys.items() if item is not _ABSENT}
+
+    def _ref(self, argument: object) -> object:
+        name = str(argument)
+        if name == "AWS::NoValue":
+            return _ABSENT
+        if name in self._pseudo:
+            return self._pseudo[name]
+        value = self._lookup.reference(name)
+        return UNKNOWN if value is None else value
+
+    def _get_attribute(self, argument: object) -> object:
+        if isinstance(argument, str):
+            argument = argument.split(".", 1)
+        if not isinstance(argument, list) or len(argument) != 2 or not all(isinstance(item, str) for item in argument):
+            return UNKNOWN
+        return self._lookup.attribute(argument[0], argument[1])
+
+    def _sub(self, argument: object) -> object:
+        own: Mapping[str, object] = {}
+        if isinstance(argument, list) and len(argument) == 2:
+            own = mapping(argument[1])
+            argument = argument[0]
+        if not isinstance(argument, str):
+            return UNKNOWN
+        parts: list[str] = []
+        end = 0
+        for variable in _VARIABLE.finditer(argument):
+            name = variable[1].strip()
+            value = f"${{{name[1:]}}}" if name.startswith("!") else self._variable(name, own)
+            if not isinstance(value, str | int):
+                return UNKNOWN
+            parts += [argument[end : variable.start()], str(value)]
+            end = variable.end()
+        return "".join([*parts, argument[end:]])
+
+    def _variable(self, name: str, own: Mapping[str, object]) -> object:
+        if name in own:
+            return self._resolved(own[name])
+        return self._get_attribute(name) if "." in name else self._ref(name)
+
+    def _join(self, argument: object) -> object:
+        resolved = self._resolved(argument)
+        if not isinstance(resolved, list) or len(resolved) != 2 or not isinstance(resolved[1], list):
+            return UNKNOWN
+        separator, items = resolved
+        if not isinstance(separator, str) or not all(isinstance(item, str | int) for item in items):
+            return UNKNOWN
+        return separator.join(map(str, items))
+
+    def _if(self, argument: object) -> object:
+        """Return the value of both branches if they are equal, because conditions depend on parameters."""
+        if not isinstance(argument, list) or len(argument) != 3:
+            return UNKNOWN
+        one, other = (self._resolved(branch) for branch in argument[1:])
+        return one if one == other else UNKNOWN
+
+    def _select(self, argument: object) -> object:
+        resolved = self._resolved(argument)
+        if not isinstance(resolved, list) or len(resolved) != 2 or not isinstance(resolved[1], list):
+            return UNKNOWN
+        index = str(resolved[0])
+        return resolved[1][int(index)] if index.isdecimal() and int(index) < len(resolved[1]) else UNKNOWN
+
+    def _split(self, argument: object) -> object:
+        resolved = self._resolved(argument)
+        if not isinstance(resolved, list) or len(resolved) != 2:
+            return UNKNOWN
+        separator, text = resolved
+        return text.split(separator) if isinstance(text, str) and isinstance(separator, str) and separator else UNKNOWN
+
+    def _find_in_map(self, argument: object) -> object:
+        resolved = self._resolved(argument)
+        if not isinstance(resolved, list) or len(resolved) != 3 or not all(isinstance(key, str) for key in resolved):
+            return UNKNOWN
+        value = mapping(mapping(self._mappings.get(resolved[0])).get(resolved[1])).get(resolved[2])
+        return UNKNOWN if value is None else value
+
+    def _import(self, argument: object) -> object:
+        name = self._resolved(argument)
+        return self._lookup.imported(name) if isinstance(name, str) else UNKNOWN
