@@ -15,6 +15,7 @@ from dsops.access.facts.world import OrganizationFacts
 from dsops.access.questions.assuming import Assumptions
 from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.outside import external_uses
+from dsops.cli import main
 from dsops.errors import PolicyInvalid
 from tests.unit.access.worlds import ACCOUNT, FOREIGN, NOW, ask, policy, trust, ways_of
 
@@ -293,3 +294,58 @@ def test_a_folder_of_cdk_with_mistakes(tmp_path: Path) -> None:
     (tmp_path / "A.template.json").write_text('{"Resources": {', encoding="utf-8")
     with pytest.raises(PolicyInvalid, match="can't be used"):
         read_cdk_folder(str(tmp_path))
+
+
+def run(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Run `dsops access diff WORDS`, and return the exit code, stdout and stderr."""
+    code = main(["access", "diff", *words])
+    captured = capfd.readouterr()
+    return code, captured.out, captured.err
+
+
+def write_role(folder: Path, principal: str) -> None:
+    """Write a folder of the CDK with one role, which a principal can assume."""
+    folder.mkdir()
+    values = {"RoleName": "Deploy", "AssumeRolePolicyDocument": trust({"AWS": principal})}
+    body = template(Role=("IAM::Role", values))
+    (folder / "App.template.json").write_text(json.dumps(body), encoding="utf-8")
+
+
+@pytest.mark.parametrize("is_flag", [False, True], ids=["two folders", "--cdk"])
+def test_the_difference_of_stacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *, is_flag: bool
+) -> None:
+    """What the stacks open is told, against another folder or against facts."""
+    monkeypatch.chdir(tmp_path)
+    write_role(tmp_path / "old", f"arn:aws:iam::{ACCOUNT}:user/ann")
+    write_role(tmp_path / "new", FOREIGN)
+    sides = ("--cdk", "new", "--from", "old") if is_flag else ("old", "new")
+    code, text, _ = run(capfd, *sides, "--fail-on", "new-access")
+
+    assert 6 == code
+    assert f"1 principal newly reaches role Deploy of {ACCOUNT}\n  account {FOREIGN}" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("--cdk", "new"), "there is nothing to compare the stacks with"),
+        (("--cdk", "new", "old"), "`--cdk` names the side after the change"),
+        (("--cdk", "new", "--plan", "x"), "a plan has both sides"),
+        (("--cdk", "none", "--from", "new"), "none can't be read"),
+    ],
+)
+def test_mistakes_with_stacks(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    error: str,
+) -> None:
+    """A wrong combination of sides is a usage error."""
+    monkeypatch.chdir(tmp_path)
+    write_role(tmp_path / "new", FOREIGN)
+    code, _, text = run(capfd, *words)
+
+    assert 2 == code
+    assert error in text

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from dsops.access.changes.compare import Comparison, compare
+from dsops.access.facts.cdk_folder import read_cdk_folder
 from dsops.access.facts.templates import read_plan
 from dsops.access.facts.world import OrganizationFacts, merge_worlds, overlaid
 from dsops.cli.access.diff_values import comparison_value, sarif_value
@@ -18,13 +20,19 @@ from dsops.errors import CheckFailed, UsageError
 from dsops.pipeline.policy_file import read_policy
 from dsops.runtime import Runtime
 
-BEFORE = Operand("BEFORE", "a file with the facts before the change", is_required=False)
-AFTER = Operand("AFTER", "a file with the facts after the change", is_required=False)
+BEFORE = Operand("BEFORE", "a file or folder with the facts before the change", is_required=False)
+AFTER = Operand("AFTER", "a file or folder with the facts after the change", is_required=False)
 PLAN = Flag(
     "--plan",
     "the output of `terraform show -json` for a plan, which has both sides; then BEFORE and AFTER are left out",
     value="FILE",
     own_variable="DSOPS_ACCESS_PLAN",
+)
+CDK = Flag(
+    "--cdk",
+    "a folder that `cdk synth` wrote: its stacks replace what `--from` contains of them",
+    value="FOLDER",
+    own_variable="DSOPS_ACCESS_CDK",
 )
 FORMAT = Flag(
     "--format",
@@ -60,7 +68,11 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if chosen == "json":
         answer_json(comparison_value(comparison))
     elif chosen == "sarif":
-        answer_json(sarif_value(after, comparison, arguments.text("--plan") or arguments.operand(AFTER.name)))
+        answer_json(
+            sarif_value(
+                after, comparison, arguments.text("--plan") or arguments.text("--cdk") or arguments.operand(AFTER.name)
+            )
+        )
     else:
         for line in _LINES[chosen](after, comparison):
             answer(line)
@@ -75,11 +87,15 @@ def _is_failure(what: str, comparison: Comparison) -> bool:
 
 def _sides(arguments: Arguments, runtime: Runtime) -> tuple[OrganizationFacts, OrganizationFacts]:
     names = arguments.operand(BEFORE.name), arguments.operand(AFTER.name)
-    plan = arguments.text("--plan")
-    if plan and any(names):
-        raise UsageError("a plan has both sides", hint=f"leave out {names[0]}, or `--plan {plan}`")
+    plan, cdk = arguments.text("--plan"), arguments.text("--cdk")
+    if plan and (cdk or any(names)):
+        raise UsageError("a plan has both sides", hint=f"leave out {cdk or names[0]}, or `--plan {plan}`")
     if plan:
         return _sides_of_plan(plan, runtime)
+    if cdk and any(names):
+        raise UsageError("`--cdk` names the side after the change", hint=f"leave it out: {names[0]} {cdk}")
+    if cdk:
+        return _sides_of_cdk(cdk, arguments, runtime)
     if not all(names):
         raise UsageError("two states are needed", hint="name a file from before and one from after, or `--plan FILE`")
     before, after = load_worlds(names, runtime)
@@ -91,6 +107,16 @@ def _sides_of_plan(name: str, runtime: Runtime) -> tuple[OrganizationFacts, Orga
     return read_plan(read_policy(name, runtime), name)
 
 
+def _sides_of_cdk(folder: str, arguments: Arguments, runtime: Runtime) -> tuple[OrganizationFacts, OrganizationFacts]:
+    """Return no facts for the side before, which is all of `--from`, and the facts of the stacks."""
+    if not arguments.texts("--from"):
+        hint = (
+            "name the facts from before with `--from`, or compare two folders: `dsops access diff old/cdk.out cdk.out`"
+        )
+        raise UsageError("there is nothing to compare the stacks with", hint=hint)
+    return OrganizationFacts({}, {}, {}), read_cdk_folder(os.path.join(runtime.folder, folder))
+
+
 DIFF = Command(
     help=(
         "Print what a change opens and closes: principals that newly reach a resource or a role, and those\n"
@@ -98,9 +124,10 @@ DIFF = Command(
         "`--from` adds facts that are the same on both sides, such as the rest of the organization.\n\n"
         "  dsops access diff before.json after.json\n"
         "  terraform show -json plan.out > plan.json && dsops access diff --plan plan.json --from details.json\n"
-        "  dsops access diff --plan plan.json --format markdown --fail-on public"
+        "  dsops access diff --plan plan.json --format markdown --fail-on public\n"
+        "  cdk synth && dsops access diff --cdk cdk.out --from facts/"
     ),
     run=_run,
-    flags=(FROM, PLAN, FORMAT, FAIL_ON),
+    flags=(FROM, PLAN, CDK, FORMAT, FAIL_ON),
     operands=(BEFORE, AFTER),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from dsops.access.facts.cdk_folder import is_cdk_folder, read_cdk_folder
 from dsops.access.facts.files import read_facts
 from dsops.access.facts.folder import read_folder
 from dsops.access.facts.last_collected import collected_at, last_collected
@@ -22,7 +23,7 @@ from dsops.user_folders import shown_path
 
 FROM = Flag(
     "--from",
-    "a folder of `access collect` (default: the last one) or iam-collect, a dump of IAM, a seed, or a template",
+    "a folder of `access collect` (default: the last one), iam-collect or cdk synth, a dump of IAM, a seed, a template",
     value="FILE",
     own_variable="DSOPS_ACCESS_FROM",
     is_repeatable=True,
@@ -63,7 +64,7 @@ def _last(runtime: Runtime) -> tuple[str, ...]:
 def _read(name: str, runtime: Runtime) -> OrganizationFacts:
     path = os.path.join(runtime.folder, name)
     if os.path.isdir(path):
-        return read_folder(path)
+        return read_cdk_folder(path) if is_cdk_folder(path) else read_folder(path)
     return read_facts(read_policy(name, runtime), name, lambda file: read_policy(file, runtime))
 
 
