@@ -10,6 +10,8 @@ from dsops.drawing.plain import plain
 
 _ARROW = 8
 """The length and width of an arrowhead, in px."""
+_BEND = 48
+"""How far a curve to an earlier column leads to the right, in px."""
 
 
 def shapes(drawing: Drawing) -> Iterator[str]:
@@ -31,23 +33,32 @@ def shapes(drawing: Drawing) -> Iterator[str]:
 def _edges(drawing: Drawing) -> Iterator[str]:
     """Yield a curve from each parent's right side to each child's left side, with an arrowhead at its end.
 
-    The curve is horizontal at both ends, so the arrowhead always points to the right. The arrowhead is a polygon and
+    The curve is horizontal at both ends, so the arrowhead points to the right. The arrowhead is a polygon and
     not a `marker`. A `marker` needs `url(#...)`, which some viewers and pages with a strict security policy don't
     load.
     """
     boxes = {box.item.key: box for box in drawing.boxes}
     for box in drawing.boxes:
-        if box.item.parent is None:
-            continue
-        parent = boxes[box.item.parent]
-        start, end = parent.x + parent.width, box.x - _ARROW
-        middle, here, there = number((start + end) / 2), _port(parent), _port(box)
-        state = f" {box.item.state}" if box.item.state else ""
-        curve = f"M{number(start)} {number(here)} C{middle} {number(here)} {middle} {number(there)}"
-        yield f'  <path class="edge{state}" d="{curve} {number(end)} {number(there)}"/>'
-        back, half = number(end - 1), _ARROW / 2
-        points = f"{back},{number(there - half)} {number(box.x)},{number(there)} {back},{number(there + half)}"
-        yield f'  <polygon class="arrow{state}" points="{points}"/>'
+        if box.item.parent is not None:
+            yield from arrow(boxes[box.item.parent], box, box.item.state)
+
+
+def arrow(start: Box, end: Box, state: str) -> Iterator[str]:
+    """Yield a curve with an arrowhead, from a box's right side to the left side of a box in a later column.
+
+    To a box in the same column or an earlier one, the curve ends at that box's right side. `state` is a CSS class.
+    """
+    is_back = end.x <= start.x
+    sign, side = (-1, end.x + end.width) if is_back else (1, end.x)
+    begin, stop = start.x + start.width, side - sign * _ARROW
+    middle = number(max(begin, stop) + _BEND if is_back else (begin + stop) / 2)
+    here, there = _port(start), _port(end)
+    class_name = f" {state}" if state else ""
+    curve = f"M{number(begin)} {number(here)} C{middle} {number(here)} {middle} {number(there)}"
+    yield f'  <path class="edge{class_name}" d="{curve} {number(stop)} {number(there)}"/>'
+    back, half = number(stop - sign), _ARROW / 2
+    points = f"{back},{number(there - half)} {number(side)},{number(there)} {back},{number(there + half)}"
+    yield f'  <polygon class="arrow{class_name}" points="{points}"/>'
 
 
 def _port(box: Box) -> float:

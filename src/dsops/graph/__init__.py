@@ -7,8 +7,8 @@ variable has one parent, which provides its credentials or value. Imported by `c
 from __future__ import annotations
 
 from dsops.graph.make import Unplanned, make_graph, plan_everything
-from dsops.graph.mermaid import MOST_CHARACTERS, MOST_EDGES, edges, mermaid_text
-from dsops.graph.svg import svg_text
+from dsops.graph.mermaid import MOST_CHARACTERS, MOST_EDGES, edges, label, mermaid_text
+from dsops.graph.svg import svg_file, svg_text
 from dsops.graph.text import graph_text
 from dsops.graph.types import Graph, GraphNode, Kind, NodeOutcome, Status
 
@@ -23,8 +23,10 @@ __all__ = [
     "Unplanned",
     "edges",
     "graph_text",
+    "label",
     "make_graph",
     "mermaid_text",
     "plan_everything",
+    "svg_file",
     "svg_text",
 ]

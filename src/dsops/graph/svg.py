@@ -5,6 +5,7 @@ Each account has one frame. An outcome is shown in three ways: in words, by the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from dsops.drawing import CHARACTERS, MARGIN, Drawing, Item, broken, fit, number, plain, shapes
@@ -53,14 +54,23 @@ _STYLE = """\
 
 def svg_text(graph: Graph) -> str:
     """Return the SVG file. Its description contains the tree as text, for screen readers."""
-    drawing = lay_out(graph, _TOP)
+    return svg_file(graph.title, graph_text(graph), counts(graph), lay_out(graph, _TOP))
+
+
+def svg_file(title: str, description: str, summary: str, drawing: Drawing, edges: Sequence[str] = ()) -> str:
+    """Return a drawing as a file.
+
+    - `description`: the content in words, for screen readers.
+    - `summary`: the line below the title, as XML.
+    - `edges`: SVG elements that are drawn below the boxes.
+    """
     wide, high = number(max(drawing.width, 400)), number(drawing.height)
     return "\n".join(
         [
             '<?xml version="1.0" encoding="UTF-8"?>',
             _opening(wide, high),
-            f'  <title id="title">{fit(graph.title)}</title>',
-            f'  <desc id="desc">{escape(graph_text(graph), quote=False)}</desc>',
+            f'  <title id="title">{fit(title)}</title>',
+            f'  <desc id="desc">{escape(description, quote=False)}</desc>',
             "  <style>",
             _STYLE,
             *(f"    {rule}" for rule in _colours(LIGHT)),
@@ -69,8 +79,9 @@ def svg_text(graph: Graph) -> str:
             "    }",
             "  </style>",
             '  <rect class="paper" width="100%" height="100%"/>',
-            f'  <text class="title" x="{MARGIN}" y="28">{fit(graph.title)}</text>',
-            f'  <text x="{MARGIN}" y="48">{counts(graph)}</text>',
+            f'  <text class="title" x="{MARGIN}" y="28">{fit(title)}</text>',
+            f'  <text x="{MARGIN}" y="48">{summary}</text>',
+            *edges,
             *shapes(drawing),
             "</svg>\n",
         ]

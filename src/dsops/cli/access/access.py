@@ -5,6 +5,7 @@ from __future__ import annotations
 from dsops.cli.access.collect import COLLECT
 from dsops.cli.access.diff import DIFF
 from dsops.cli.access.escalations import ESCALATIONS
+from dsops.cli.access.graph import GRAPH
 from dsops.cli.access.outside import EXTERNAL, PUBLIC
 from dsops.cli.access.what_can import PATH, WHAT_CAN
 from dsops.cli.access.who_can import WHO_CAN
@@ -25,5 +26,6 @@ COMMAND = Group(
         "external": EXTERNAL,
         "escalations": ESCALATIONS,
         "diff": DIFF,
+        "graph": GRAPH,
     },
 )

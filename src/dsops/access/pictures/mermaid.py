@@ -1,0 +1,49 @@
+"""Write a graph of access as a Mermaid flowchart."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dsops.access.pictures.make import AccessEdge, AccessGraph, AccessNode
+from dsops.graph import label
+
+_SHAPES: Final = {
+    "user": ("([", "])"),
+    "role": ("[", "]"),
+    "provider": ("([", "])"),
+    "service": ("([", "])"),
+    "outside": ("{{", "}}"),
+    "resource": ("[(", ")]"),
+}
+_STYLES: Final = ("  classDef open stroke:#d1242f,stroke-width:4px", "  classDef goal stroke-width:3px")
+
+
+def access_mermaid(graph: AccessGraph) -> str:
+    """Return the flowchart. Each account is a box; an edge with conditions is dotted, one from outside is thick."""
+    lines = ["flowchart LR", *_STYLES]
+    ids = {node.key: f"n{number}" for number, node in enumerate(graph.nodes, 1)}
+    frames: dict[str, list[AccessNode]] = {}
+    for node in graph.nodes:
+        frames.setdefault(node.frame, []).append(node)
+    for number, (frame, nodes) in enumerate(frames.items(), 1):
+        if frame:
+            lines.append(f'  subgraph a{number}["account {label(frame)}"]')
+        lines += [f"  {'  ' if frame else ''}{ids[node.key]}{_box(node)}" for node in nodes]
+        if frame:
+            lines.append("  end")
+    lines += [f"  {ids[edge.start]} {_arrow(edge)} {ids[edge.end]}" for edge in graph.edges]
+    if graph.left_out:
+        lines.append(f'  more["{graph.left_out} more are not drawn"]')
+    return "\n".join(lines) + "\n"
+
+
+def _box(node: AccessNode) -> str:
+    begin, end = _SHAPES[node.kind]
+    style = ":::open" if node.kind == "outside" else ":::goal" if node.kind == "resource" else ""
+    return f'{begin}"{label(node.text)}"{end}{style}'
+
+
+def _arrow(edge: AccessEdge) -> str:
+    line = "==>" if edge.is_open else "-.->" if edge.verdict != "yes" else "-->"
+    words = [word for word in ("open" if edge.is_open else "", "" if edge.verdict == "yes" else edge.verdict) if word]
+    return f'{line}|"{label(", ".join(words))}"|' if words else line
