@@ -1,7 +1,7 @@
 """The credential graph of a configuration: base credentials, hops, stores and variables. Does no I/O.
 
 `make` builds a `Graph` from plans; `text`, `mermaid` and `svg` render it. The graph is a forest: each hop, store and
-variable has one parent, which provides its credentials or value. Imported by `cli` and `doctor`.
+variable has one parent, which provides its credentials or value. Imported by `access`, `cli` and `doctor`.
 """
 
 from __future__ import annotations
