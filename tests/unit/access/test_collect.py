@@ -281,6 +281,30 @@ def test_other_regions_are_collected_later(tmp_path: Path) -> None:
     assert (tmp_path / f"accounts/{PRODUCTION}/resources/sqs.us-east-1.json").exists()
 
 
+def test_all_regions_are_those_of_each_account(tmp_path: Path) -> None:
+    """With `all`, every region that is enabled for the account is collected, and none is missing."""
+    with running() as estate:
+        estate.client("sns").create_topic(Name="seen")
+        estate.collect(tmp_path, regions=("all",), accounts=(PRODUCTION,))
+    about = json.loads((tmp_path / f"accounts/{PRODUCTION}/account.json").read_text())
+    gaps = [gap for gap in read_folder(str(tmp_path)).gaps if gap.account == PRODUCTION]
+
+    assert about["HasAllRegions"] is True
+    assert {REGION, "us-east-1"} <= set(about["Regions"])
+    assert gaps == []
+
+
+def test_unknown_regions_are_a_gap(tmp_path: Path) -> None:
+    """If an account's regions may not be listed, the region of the session is collected, and others are missing."""
+    with running(seed(denied=["ec2:DescribeRegions"])) as estate:
+        estate.collect(tmp_path, regions=("all",), accounts=(PRODUCTION,))
+    about = json.loads((tmp_path / f"accounts/{PRODUCTION}/account.json").read_text())
+    whys = [gap.why for gap in read_folder(str(tmp_path)).gaps if gap.account == PRODUCTION]
+
+    assert (about["HasAllRegions"], about["Regions"]) == (False, [REGION])
+    assert any("ec2:DescribeRegions" in why for why in whys)
+
+
 def test_old_files_of_other_regions_do_not_stay(tmp_path: Path) -> None:
     """Files of a region that is no longer collected stay while they are young, and are removed when they are old."""
     us = tmp_path / f"accounts/{PRODUCTION}/resources/sqs.us-east-1.json"

@@ -62,6 +62,7 @@ def test_what_is_denied_is_told(tmp_path: Path) -> None:
     )
     assert sum(f"not collected: {STAGING}: " in line for line in lines) == 2
     assert "the same command tries them again" in err
+    assert f"resources of {REGION} only: `--regions all`" in err
 
 
 def test_a_profile_can_collect(tmp_path: Path) -> None:

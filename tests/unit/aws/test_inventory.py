@@ -177,11 +177,24 @@ def test_names_of_buckets_can_not_change_the_request(name: str) -> None:
 
 
 def test_regions_are_read_in_order() -> None:
-    """The enabled regions are sorted."""
-    items = "".join(f"<item><regionName>{name}</regionName></item>" for name in ("us-east-1", "eu-west-1"))
+    """The enabled regions of the endpoint's partition are sorted."""
+    items = "".join(
+        f"<item><regionName>{name}</regionName></item>" for name in ("us-east-1", "cn-north-1", "eu-west-1")
+    )
     body = f"<DescribeRegionsResponse><regionInfo>{items}</regionInfo></DescribeRegionsResponse>"
     with StubServer(answers(body)) as server:
         assert ask(server, "ec2", regions.describe_regions) == ["eu-west-1", "us-east-1"]
+
+
+def test_errors_of_ec2_are_read() -> None:
+    """EC2 has its error in a list."""
+    told = (
+        "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>told</Message></Error></Errors></Response>"
+    )
+    with StubServer(lambda _seen: Answer(403, told.encode())) as server, pytest.raises(AccessDenied) as caught:
+        ask(server, "ec2", regions.describe_regions)
+
+    assert caught.value.why == "told"
 
 
 def test_a_list_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,12 +99,16 @@ def parse_json(body: bytes) -> dict[str, object] | None:
 
 
 def query_refusal(response: Response) -> tuple[str, str, str] | None:
-    """Return the code, message and request id of a query API's error (STS, IAM); None without an `Error` element."""
+    """Return the code, message and request id of a query API's error (STS, IAM); None without an `Error` element.
+
+    EC2 has the element in a list `Errors`.
+    """
     root = parse_xml(response.body)
-    if root is None or root.find("Error") is None:
+    error = (root.find("Error") or root.find("Errors/Error")) if root is not None else None
+    if root is None or error is None:
         return None
-    request_id = root.text_of("RequestId") or response.headers.get("x-amzn-requestid", "")
-    return root.text_of("Error/Code"), root.text_of("Error/Message"), request_id
+    request_id = root.text_of("RequestId") or root.text_of("RequestID") or response.headers.get("x-amzn-requestid", "")
+    return error.text_of("Code"), error.text_of("Message"), request_id
 
 
 def s3_refusal(response: Response) -> tuple[str, str, str] | None:

@@ -21,7 +21,7 @@ from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import issue, load_config, plan_session
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, is_region_name, resolve_endpoint
-from dsops.errors import UsageError
+from dsops.errors import CredentialsExpired, UsageError
 from dsops.pipeline.execution import carry_out
 from dsops.pipeline.plans import require_session
 from dsops.resolve.base import DEFAULT_REGION, base_environ, base_region, load_base
@@ -62,12 +62,14 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     )
     try:
         collected = carry_out(_collect(caller, order, runtime), runtime)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, CredentialsExpired):
         runtime.report(DONE)
-        note("interrupted: the same command continues where it ended")
+        note("not finished: the same command continues where it ended")
         raise
     runtime.report(DONE)
     _show(collected, arguments, runtime)
+    if ALL_REGIONS not in regions and not arguments.switch("--json"):
+        note(f"resources of {', '.join(regions)} only: `--regions {ALL_REGIONS}` collects those of every region")
     return 0
 
 
