@@ -62,6 +62,8 @@ class DeclaredFacts:
         self.account = account
         self.partition = partition
         self._owners: dict[str, _Owner] = {}
+        self._named: dict[tuple[OwnerKind, str], list[_Owner]] = {}
+        """The owners by kind, and by ARN or name: names are unique only within a stack."""
         self._managed: dict[str, object] = {f"arn:{partition}:iam::aws:policy/AdministratorAccess": _ALL}
         self._resources: dict[str, Resource] = {}
         self._providers: set[str] = set()
@@ -119,7 +121,11 @@ class DeclaredFacts:
 
     def add_owner(self, arn: str, kind: OwnerKind, tags: Mapping[str, str]) -> None:
         """Add a user, role or group."""
-        self._owners.setdefault(arn, _Owner(arn, kind)).tags = dict(tags)
+        if arn not in self._owners:
+            owner = self._owners[arn] = _Owner(arn, kind)
+            for name in (arn, arn.rpartition("/")[2]):
+                self._named.setdefault((kind, name), []).append(owner)
+        self._owners[arn].tags = dict(tags)
 
     def set_trust(self, arn: str, value: object) -> None:
         """Set a role's trust policy."""
@@ -202,11 +208,7 @@ class DeclaredFacts:
             self.set_policy(function, UNKNOWN, "lambda")
 
     def _found(self, kind: OwnerKind, name: object) -> list[_Owner]:
-        return [
-            owner
-            for owner in self._owners.values()
-            if owner.kind == kind and name in (owner.arn, owner.arn.rpartition("/")[2])
-        ]
+        return self._named.get((kind, name), []) if isinstance(name, str) else []
 
     def _give_any(self, kind: OwnerKind, policy: str) -> None:
         """Remember that a policy has an unknown owner."""

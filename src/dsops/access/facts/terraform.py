@@ -97,6 +97,11 @@ class _Terraform:
         of_data = (resources, read_resources(root, mapping(root.get("prior_state")).get("values")))
         self._data = [resource for source in of_data for resource in source if not resource.is_managed]
         self._arns = {resource.address: self._arn(resource) for resource in resources if resource.type in _KINDS}
+        self._by_name = {
+            (resource.type, _tail(self._arns[resource.address])): self._arns[resource.address]
+            for resource in self._resources
+            if resource.type in _KINDS
+        }
         self._removed = frozenset(_removed(root)) if values is root.get("planned_values") else frozenset()
 
     def facts(self) -> OrganizationFacts:
@@ -192,13 +197,7 @@ class _Terraform:
         if text.startswith("arn:"):
             return text
         name = text.rpartition("/")[2]
-        ends = (f":{name}", f"/{name}")
-        known = (
-            self._arns[resource.address]
-            for resource in self._resources
-            if resource.type == of_type and self._arns[resource.address].endswith(ends)
-        )
-        return next(known, made_up_arn(_KINDS[of_type][0], name, "", self._place))
+        return self._by_name.get((of_type, name)) or made_up_arn(_KINDS[of_type][0], name, "", self._place)
 
     def _add_computed(self, resource: TerraformResource) -> None:
         """Add the policies in a role's own attributes.

@@ -48,15 +48,18 @@ class Modules:
 
     def __init__(self, configuration: object) -> None:
         self._root = mapping(mapping(configuration).get("root_module"))
-        self._is_known = bool(self._root)
+        self._expressions: dict[tuple[str, ...], dict[object, Values]] = {}
 
     def expressions(self, address: str) -> Values | None:
         """Return the expressions of the resource with that address; None if they are not known."""
         path, _, local = split_address(address)
-        for resource in objects(self._module(path).get("resources")):
-            if resource.get("address") == local:
-                return mapping(resource.get("expressions"))
-        return {} if self._is_known and self._module(path) else None
+        if path not in self._expressions:
+            self._expressions[path] = {
+                str(resource.get("address")): mapping(resource.get("expressions"))
+                for resource in objects(self._module(path).get("resources"))
+            }
+        found = self._expressions[path].get(local)
+        return found if found is not None or not self._module(path) else {}
 
     def referred(self, address: str, key: str) -> list[str] | None:
         """Return the addresses of the resources that an attribute refers to; None if it is more than references."""
