@@ -18,6 +18,7 @@ from dsops.access.facts.authorization_details import DetailsReader
 from dsops.access.facts.documents import Documents
 from dsops.access.facts.identity_center import read_assignments
 from dsops.access.facts.organization import OrganizationFile
+from dsops.access.facts.templates import read_plan, read_template
 from dsops.agent import pack, unpack
 from dsops.arn import parse_arn
 from dsops.audit.chain import link_of, parse_head, record_in
@@ -283,6 +284,21 @@ def access_facts(data: bytes) -> bool:
     return bool(world.identities or accounts or assignments.assignments)
 
 
+def access_template(data: bytes) -> bool:
+    """CloudFormation's templates, and Terraform's plans and states."""
+    text = _text(data)
+    try:
+        world = read_template(text, "template.json")
+    except PolicyInvalid:
+        return False
+    _raises(PolicyInvalid, lambda: read_plan(text, "plan.json"))
+    if world is None:
+        return False
+    for identity in world.identities.values():
+        assert all(policy.policy is not None or policy.problem for policy in identity.policies)
+    return bool(world.identities or world.resources)
+
+
 def answer(data: bytes) -> bool:
     """AWS's answers, in XML and JSON."""
     return read_xml_answer(data) is not None or read_json_answer(data) is not None
@@ -330,6 +346,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], bool]]] = {
     target.__name__: target
     for target in (
         access_facts,
+        access_template,
         answer,
         cbor,
         config,

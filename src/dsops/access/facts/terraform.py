@@ -212,9 +212,9 @@ class _Terraform:
         if resource.values.get("inline_policy") is UNKNOWN:
             self._facts.add_inline("role", arn, "inline_policy", UNKNOWN)
         for number, item in enumerate(objects(resource.values.get("inline_policy"))):
-            name = item.get("name") or f"inline policy {number + 1}"
+            name = str(item.get("name") or f"inline policy {number + 1}")
             if item.get("policy") and ("aws_iam_role_policy", _tail(arn), name) not in self._removed:
-                self._facts.add_inline("role", arn, str(name), item["policy"], is_copy=is_copy)
+                self._facts.add_inline("role", arn, name, item["policy"], is_copy=is_copy)
         for policy in self._references(resource, "managed_policy_arns"):
             if ("aws_iam_role_policy_attachment", _tail(arn), policy) not in self._removed:
                 self._facts.attach("role", arn, policy)
@@ -243,20 +243,20 @@ class _Terraform:
             yield from (self._arns.get(address, UNKNOWN) for address in addresses)
 
 
-def _removed(root: Values) -> Iterator[tuple[object, ...]]:
+def _removed(root: Values) -> Iterator[tuple[str, ...]]:
     """Yield the policies that a plan takes away: their type and owner, and a name or ARN."""
     for change in objects(root.get("resource_changes")):
         of_change = mapping(change.get("change"))
         before = mapping(of_change.get("before"))
-        kind = change.get("type")
+        kind = str(change.get("type"))
         if "delete" not in strings(of_change.get("actions")):
             continue
         if kind == "aws_iam_role_policy":
-            yield kind, before.get("role"), before.get("name")
+            yield kind, str(before.get("role")), str(before.get("name"))
         elif kind == "aws_iam_role_policy_attachment":
-            yield kind, before.get("role"), before.get("policy_arn")
+            yield kind, str(before.get("role")), str(before.get("policy_arn"))
         elif kind in _POLICIES:
-            of_type, key = _POLICIES[str(kind)]
+            of_type, key = _POLICIES[kind]
             yield of_type, _tail(str(before.get(key)))
 
 

@@ -121,7 +121,7 @@ def read_resources(root: Values, values: object) -> Iterator[TerraformResource]:
     modules = Modules(root.get("configuration"))
     is_plan = values is root.get("planned_values")
     unknown = {
-        change.get("address"): mapping(change.get("change")).get("after_unknown")
+        str(change.get("address")): mapping(change.get("change")).get("after_unknown")
         for change in objects(root.get("resource_changes"))
     }
     for item in _items(mapping(mapping(values).get("root_module"))):
