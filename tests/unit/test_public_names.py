@@ -23,10 +23,10 @@ DOORS = {
         PartialDecision PartialRequest Place Policies Policy PolicyFile PolicyFiles PolicyKind PolicySet
         PolicyText PolicyType Principal RULES ReadFile Reason Request ResourcePolicy SECRET_KEYS SEVERITIES
         ServiceFacts Severity Statement StatementReason UNKNOWN_SUFFIX UnmetElement Unread Verdict attached_of
-        attribute_keys check_exact_action check_policy complete customer_key denial_sentence differences evaluate
-        global_key_type is_kms_key is_multi_valued is_negated is_unique_id is_unknown lint lower_case needs_of
-        parse_policy parse_policy_text read_caller read_policy_source read_table shown shown_name simulate
-        variable_keys
+        attribute_keys check_exact_action check_policy complete customer_key denial_sentence differences
+        evaluate global_key_type is_kms_key is_multi_valued is_negated is_unique_id is_unknown lint lower_case
+        needs_of parse_policy parse_policy_text read_caller read_policy_source read_table request_of shown
+        shown_name simulate variable_keys
     """,
     "dsops.testing": """
         Assume CredentialStoreContract CredentialSubject Identity LocalAws SandboxAccount SandboxClock

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         PolicyText,
         ResourcePolicy,
     )
-    from dsops.policy.simulation.outcome import AnsweredCase, Outcome, differences, simulate
+    from dsops.policy.simulation.outcome import AnsweredCase, Outcome, differences, request_of, simulate
     from dsops.policy.simulation.questions import check_exact_action
     from dsops.policy.simulation.uncertain import Unread, variable_keys
     from dsops.policy.sources.case_files import PolicyFiles, read_table
@@ -131,6 +131,7 @@ __all__ = [
     "read_caller",
     "read_policy_source",
     "read_table",
+    "request_of",
     "shown",
     "shown_name",
     "simulate",
@@ -170,7 +171,7 @@ _HOMES = {
         "PolicyText",
         "ResourcePolicy",
     ),
-    "simulation.outcome": ("AnsweredCase", "Outcome", "differences", "simulate"),
+    "simulation.outcome": ("AnsweredCase", "Outcome", "differences", "request_of", "simulate"),
     "simulation.questions": ("check_exact_action",),
     "simulation.uncertain": ("Unread", "variable_keys"),
     "sources.case_files": ("PolicyFiles", "read_table"),

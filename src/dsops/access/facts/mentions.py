@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import NamedTuple
 
-from dsops.policy import lower_case
+from dsops.policy import Policy, lower_case
 
 
 class Mentions(NamedTuple):
@@ -23,10 +23,18 @@ class Mentions(NamedTuple):
 
     def has(self, action: str) -> bool:
         """Whether a statement can be about the action, which is passed in lower case."""
-        return self.is_open or any(_matches(pattern, action) for pattern in self.actions)
+        return self.is_open or any(matches_action(pattern, action) for pattern in self.actions)
 
 
 _ANY = Mentions((), is_open=True)
+
+
+def mentions_in(policy: Policy) -> Mentions:
+    """Return the actions in a parsed policy."""
+    if any(statement.actions.is_negated for statement in policy.statements):
+        return _ANY
+    actions = {lower_case(action) for statement in policy.statements for action in statement.actions.written}
+    return Mentions(tuple(actions), is_open=False)
 
 
 def mentions_of(text: str) -> Mentions:
@@ -47,6 +55,10 @@ def mentions_of(text: str) -> Mentions:
 
 
 @lru_cache(maxsize=65536)
-def _matches(pattern: str, action: str) -> bool:
-    # `[` starts a set in `fnmatch`, and is a plain character in a policy.
+def matches_action(pattern: str, action: str) -> bool:
+    """Whether a pattern in lower case matches an action in lower case."""
+    literal = pattern.partition("*")[0].partition("?")[0]
+    if not action.startswith(literal):
+        return False
+    # `[ starts a set in `fnmatch`, and is a plain character in a policy.
     return fnmatchcase(action, pattern.replace("[", "[[]"))

@@ -69,6 +69,7 @@ class OrganizationFile:
             text_of(unit, "Id"): text_of(unit, "ParentId") for unit in objects_of(content, "OrganizationalUnits")
         }
         self._attached: dict[tuple[PolicyKind, str], list[PolicyDocument]] = {}
+        self._attached_kinds: set[PolicyKind] = set()
         self._levels: dict[tuple[PolicyKind, str], Levels] = {}
 
     def read(self) -> ListedAccounts:
@@ -151,7 +152,7 @@ class OrganizationFile:
         """Whether policies of this type have an effect. A file without the types has those of its policies."""
         types = self._roots[root].get("PolicyTypes")
         if not isinstance(types, list):
-            return any(known == kind for known, _ in self._attached)
+            return kind in self._attached_kinds
         return any(
             text_of(entry, "Type") == POLICY_TYPES[kind] and text_of(entry, "Status") == "ENABLED" for entry in types
         )
@@ -171,3 +172,4 @@ class OrganizationFile:
             document = self._documents.of(name, kind, content)
             for target in texts_of(entry, "Targets"):
                 self._attached.setdefault((kind, target), []).append(document)
+                self._attached_kinds.add(kind)

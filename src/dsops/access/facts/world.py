@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, TypeVar
 
-from dsops.access.facts.mentions import Mentions, mentions_of
+from dsops.access.facts.mentions import Mentions, mentions_in, mentions_of
 from dsops.document import parse_json
 from dsops.errors import PolicyInvalid
 from dsops.policy import ParsedPolicy, Place, Policy, PolicyKind, check_policy
@@ -66,11 +66,15 @@ class PolicyDocument:
 
     def mentions(self, action: str) -> bool:
         """Whether a statement of the policy can be about the action, which is passed in lower case."""
-        if self._parsed is not None and self._parsed.policy is not None:
-            return any(statement.actions.matches(action) for statement in self._parsed.policy.statements)
+        return self.actions.has(action)
+
+    @property
+    def actions(self) -> Mentions:
+        """The actions in the statements of the policy."""
         if self._mentions is None:
-            self._mentions = mentions_of(self.text)
-        return self._mentions.has(action)
+            parsed = self._parsed.policy if self._parsed is not None else None
+            self._mentions = mentions_in(parsed) if parsed is not None else mentions_of(self.text)
+        return self._mentions
 
     def _checked(self) -> ParsedPolicy:
         if self._parsed is None:

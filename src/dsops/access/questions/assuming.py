@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from dsops.access.facts.world import Gap, IamIdentity
+from dsops.access.questions.assume_permissions import AssumePermissions
 from dsops.access.questions.caller import AccessCaller, caller_of, callers_beyond
 from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic
 from dsops.arn import Arn, parse_arn
@@ -26,6 +28,20 @@ class Assumption(NamedTuple):
     answer: AccessAnswer
 
 
+class Settled:
+    """The callers that need no further look in one question. Their number only grows."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self._rest: dict[int, Sequence[IamIdentity]] = {}
+
+    def rest_of(self, identities: Sequence[IamIdentity]) -> Sequence[IamIdentity]:
+        """Return the users and roles of a list that are not settled. Each one that is settled is looked at once."""
+        rest = self._rest.get(id(identities), identities)
+        self._rest[id(identities)] = rest = [identity for identity in rest if identity.arn not in self.names]
+        return rest
+
+
 class Assumptions:
     """Who can assume which role. Each role is computed at the first question about it."""
 
@@ -34,21 +50,22 @@ class Assumptions:
         self._world = evaluator.world
         self._of_role: dict[str, tuple[Assumption, ...]] = {}
         self._by_caller: dict[str, list[tuple[str, Assumption]]] | None = None
-        self._by_account: dict[str, list[IamIdentity]] = {}
-        self._by_id: dict[str, IamIdentity] = {}
-        self._all_by_account: dict[str, list[IamIdentity]] = {}
-        for identity in self._world.identities.values():
-            self._all_by_account.setdefault(identity.account, []).append(identity)
-            if identity.unique_id:
-                self._by_id[identity.unique_id] = identity
-            if any(document.mentions("sts:assumerole") for document in identity.policies):
-                self._by_account.setdefault(identity.account, []).append(identity)
+        self._callers: dict[str, AccessCaller] = {}
 
-    def of(self, role_arn: str) -> tuple[Assumption, ...]:
-        """Return who can assume the role, also under conditions or if a fact is missing."""
+    def of(self, role_arn: str, settled: Settled | None = None) -> Sequence[Assumption]:
+        """Return who can assume the role, also under conditions or if a fact is missing.
+
+        If the role trusts `*`, the result lacks the callers in `settled`.
+        """
         known = self._of_role.get(role_arn)
-        if known is None:
-            known = self._of_role[role_arn] = tuple(self._find(role_arn))
+        if known is not None:
+            return known
+        role = self._world.identities.get(role_arn)
+        if role is None:
+            return ()
+        if settled is not None and _trusts_anyone(role):
+            return [*self._find(role, settled)]
+        known = self._of_role[role_arn] = tuple(self._find(role, Settled()))
         return known
 
     def by(self, name: str) -> tuple[tuple[str, Assumption], ...]:
@@ -68,19 +85,18 @@ class Assumptions:
         problem = role.trust.problem
         return Gap(role.account, "trust", problem, role.arn) if problem else None
 
-    def _find(self, role_arn: str) -> Iterator[Assumption]:
-        role = self._world.identities.get(role_arn)
-        if role is None:
-            return
+    def _find(self, role: IamIdentity, settled: Settled) -> Iterator[Assumption]:
         topics: dict[str, Topic] = {}
-        for caller in {caller.name: caller for caller in self._candidates(role)}.values():
+        for name, caller in {caller.name: caller for caller in self._candidates(role, settled)}.items():
+            if name in settled.names:
+                continue
             action = _BY_PROVIDER.get(caller.principal.kind, ASSUME)
-            topic = topics.setdefault(action, Topic(action, role_arn))
+            topic = topics.get(action) or topics.setdefault(action, Topic(action, role.arn))
             answer = self._evaluator.ask(caller, topic)
             if answer.verdict != "no":
                 yield from (Assumption(named, action, answer) for named in self._people(caller, role))
 
-    def _candidates(self, role: IamIdentity) -> Iterator[AccessCaller]:
+    def _candidates(self, role: IamIdentity, settled: Settled) -> Iterator[AccessCaller]:
         """Yield the callers that the role's trust policy names."""
         policy = role.trust.policy if role.trust is not None else None
         for statement in policy.statements if policy is not None else ():
@@ -88,23 +104,56 @@ class Assumptions:
                 continue
             for kind, text in statement.principals.written:
                 if kind == "AWS":
-                    yield from map(caller_of, self._named(text, role.account))
+                    yield from map(self._caller, self._named(text, role, settled))
             yield from callers_beyond(self._world, statement)
 
-    def _named(self, text: str, account: str) -> Iterator[IamIdentity]:
-        """Yield the users and roles that one entry of type AWS names and that may assume a role of the account.
+    @cached_property
+    def _permissions(self) -> AssumePermissions:
+        return AssumePermissions(self._evaluator)
+
+    @cached_property
+    def _by_id(self) -> dict[str, IamIdentity]:
+        return {identity.unique_id: identity for identity in self._world.identities.values() if identity.unique_id}
+
+    @cached_property
+    def _own(self) -> dict[str, list[IamIdentity]]:
+        """The users and roles of each account."""
+        own: dict[str, list[IamIdentity]] = {}
+        for identity in self._world.identities.values():
+            own.setdefault(identity.account, []).append(identity)
+        return own
+
+    @cached_property
+    def _assigned(self) -> dict[tuple[str, str], list[str]]:
+        """Account and permission set -> the users and groups of Identity Center who may use it."""
+        assigned: dict[tuple[str, str], list[str]] = {}
+        for assignment in self._world.assignments:
+            name = f"{assignment.kind.lower()} {assignment.name} of Identity Center"
+            assigned.setdefault((assignment.account, assignment.permission_set), []).append(name)
+        return assigned
+
+    def _caller(self, identity: IamIdentity) -> AccessCaller:
+        known = self._callers.get(identity.arn)
+        if known is None:
+            known = self._callers[identity.arn] = caller_of(identity)
+        return known
+
+    def _named(self, text: str, role: IamIdentity, settled: Settled) -> Iterator[IamIdentity]:
+        """Yield the users and roles that one entry of type AWS names and that may assume the role.
 
         `*` names each principal of the role's own account itself, so that none of them needs a permission.
         """
         if text == "*":
-            for owner, identities in self._all_by_account.items():
-                yield from identities if owner == account else self._by_account.get(owner, ())
+            yield from self._own.get(role.account, ())
+            yield from self._permissions.by_name(role.arn)
+            others = settled.rest_of(self._permissions.for_any)
+            yield from (identity for identity in others if identity.account != role.account)
         elif is_unique_id(text):
             yield from filter(None, [self._by_id.get(text)])
         else:
             arn = parse_arn(text)
             if arn is None or arn.resource == "root":
-                yield from self._by_account.get(text if arn is None else arn.account, ())
+                yield from self._permissions.in_account(role.arn, text if arn is None else arn.account)
             else:
                 known = self._world.identities.get(text) or self._role_of_session(arn)
                 yield from filter(None, [known])
@@ -114,27 +163,23 @@ class Assumptions:
         if arn.service != "sts":
             return None
         name = arn.resource.split("/")[1]
-        return next(
-            (
-                identity
-                for identity in self._world.identities.values()
-                if identity.kind == "role" and identity.account == arn.account and identity.name == name
-            ),
-            None,
-        )
+        own = self._own.get(arn.account, ())
+        return next((identity for identity in own if identity.kind == "role" and identity.name == name), None)
 
     def _people(self, caller: AccessCaller, role: IamIdentity) -> Iterator[AccessCaller]:
         """Yield the users and groups of Identity Center who use the role; the caller itself for all other roles."""
         permission_set = role.name.removeprefix(_SIGN_IN_PREFIX).rpartition("_")[0]
-        names = [
-            f"{assignment.kind.lower()} {assignment.name} of Identity Center"
-            for assignment in self._world.assignments
-            if assignment.account == role.account and assignment.permission_set == permission_set
-        ]
-        if caller.principal.kind != "saml" or not role.name.startswith(_SIGN_IN_PREFIX) or not names:
+        is_sign_in = caller.principal.kind == "saml" and role.name.startswith(_SIGN_IN_PREFIX)
+        names = self._assigned.get((role.account, permission_set), ()) if is_sign_in else ()
+        yield from (caller._replace(group=name) for name in names)
+        if not names:
             yield caller
-        else:
-            yield from (caller._replace(group=name) for name in names)
+
+
+def _trusts_anyone(role: IamIdentity) -> bool:
+    policy = role.trust.policy if role.trust is not None else None
+    principals = [each.principals for each in (policy.statements if policy is not None else ()) if each.principals]
+    return any(text == "*" for element in principals for _, text in element.written)
 
 
 _ASSUMING: Final = ("sts:assumerole", "sts:assumerolewithwebidentity", "sts:assumerolewithsaml")

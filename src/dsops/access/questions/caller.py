@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from dsops.access.facts.world import IamIdentity, OrganizationFacts, PolicyDocument
@@ -120,16 +120,19 @@ class KnownKeys(NamedTuple):
 
     def is_open(self, key: str) -> bool:
         """Whether the value of a key, in lower case, is up to the request."""
-        prefix = key.partition(":")[0]
-        if not self._has_keys_of(prefix) and key not in _OF_SESSIONS:
-            return False
-        if key in self.absent or any(key.startswith(prefix) for prefix in self.absent if prefix.endswith("/")):
-            return False
-        return not any(lower_case(known) == key and values for known, values in self.context.items())
+        return self.are_open((key,))[0]
 
-    def _has_keys_of(self, prefix: str) -> bool:
+    def are_open(self, keys: Iterable[str]) -> tuple[bool, ...]:
+        """Whether the value of each key, in lower case, is up to the request."""
+        known = {lower_case(key) for key, values in self.context.items() if values}.union(self.absent)
+        prefixes = tuple(prefix for prefix in self.absent if prefix.endswith("/"))
+        return tuple(self._can_have(key) and key not in known and not key.startswith(prefixes) for key in keys)
+
+    def _can_have(self, key: str) -> bool:
+        prefix = key.partition(":")[0]
+        is_of_service = prefix in ("aws", "saml", self.service) or self.service.startswith(f"{prefix}-")
         # The keys of an OIDC provider begin with its host.
-        return prefix in ("aws", "saml", self.service) or "." in prefix or self.service.startswith(f"{prefix}-")
+        return is_of_service or "." in prefix or key in _OF_SESSIONS
 
 
 def known_keys(world: OrganizationFacts, caller: AccessCaller, action: str, resource: str, account: str) -> KnownKeys:

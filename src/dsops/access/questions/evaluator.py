@@ -5,12 +5,16 @@ Each answer that says yes has a request that the engine allows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Final, Literal, NamedTuple
 
-from dsops.access.facts.world import Gap, Levels, OrganizationFacts, PolicyDocument, Resource
+from dsops.access.facts.world import Gap, IamIdentity, Levels, OrganizationFacts, PolicyDocument, Resource
+from dsops.access.questions.alike import ConsultedParts, ids_of, keys_of, statements_of
 from dsops.access.questions.caller import AccessCaller, KnownKeys, known_keys
+from dsops.access.questions.gap_index import GapIndex
+from dsops.access.questions.policy_index import PolicyIndex
 from dsops.access.questions.witness import Search
 from dsops.arn import is_account_id, parse_arn
 from dsops.policy import (
@@ -23,8 +27,8 @@ from dsops.policy import (
     Statement,
     Unread,
     lower_case,
+    request_of,
     simulate,
-    variable_keys,
 )
 
 Verdict = Literal["yes", "conditional", "no", "unknown"]
@@ -66,8 +70,17 @@ _GRANTING: Final = frozenset({"identity", "resource", "trust"})
 """The places of policies that can allow something; control policies and boundaries only limit."""
 
 
+class _Relevant(NamedTuple):
+    """What a document says about a topic."""
+
+    document: PolicyDocument
+    """Kept, so that no other document gets its id."""
+    policy: Policy
+    problem: str
+
+
 class Topic:
-    """One action on one resource. It remembers which statements of each policy can be about them."""
+    """One action on one resource. It remembers which statements of each policy can be about them, and the answers."""
 
     def __init__(self, action: str, resource: str, context: Mapping[str, tuple[str, ...]] | None = None) -> None:
         """`context`: condition keys with the values that every request about the topic has; () for an absent key."""
@@ -78,27 +91,42 @@ class Topic:
         """Whether a role's trust policy decides on the action. It does not decide on those of IAM, such as PassRole."""
         self._lower_action = lower_case(action)
         self._parts = tuple(resource.split(":", 5)) if parse_arn(resource) is not None else None
-        self._relevant: dict[int, tuple[PolicyDocument, Policy]] = {}
+        self._relevant: dict[int, _Relevant] = {}
+        self._consulted: dict[Hashable, ConsultedParts] = {}
+        self.answers: dict[Hashable, AccessAnswer] = {}
+        """The answers to callers that are alike (see `alike`)."""
 
     def relevant(self, document: PolicyDocument) -> Policy:
         """Return the policy with only its statements about this topic. A document with a problem has none."""
-        known = self._relevant.get(id(document))
-        if known is None:
-            known = self._relevant[id(document)] = (document, self._filtered(document))
-        return known[1]
+        return self._known(document).policy
 
     def problem(self, document: PolicyDocument) -> str:
         """Return why the document can't be used for this topic; "" if it can."""
-        return document.problem if document.mentions(self._lower_action) else ""
+        return self._known(document).problem
 
-    def _filtered(self, document: PolicyDocument) -> Policy:
+    def consulted(self, policies: PolicySet) -> tuple[Hashable, ConsultedParts]:
+        """Return the ids of policies that `relevant` returned, and what these look at in a request."""
+        ids = ids_of(policies)
+        known = self._consulted.get(ids)
+        if known is None:
+            known = self._consulted[ids] = ConsultedParts.by(policies)
+        return ids, known
+
+    def _known(self, document: PolicyDocument) -> _Relevant:
+        known = self._relevant.get(id(document))
+        if known is None:
+            known = self._relevant[id(document)] = self._filtered(document)
+        return known
+
+    def _filtered(self, document: PolicyDocument) -> _Relevant:
         empty = Policy(document.name, document.kind, "2012-10-17", ())
         if not document.mentions(self._lower_action):
-            return empty
+            return _Relevant(document, empty, "")
         policy = document.policy
         if policy is None:
-            return empty
-        return policy._replace(statements=tuple(filter(self._is_about, policy.statements)))
+            return _Relevant(document, empty, document.problem)
+        statements = tuple(filter(self._is_about, policy.statements))
+        return _Relevant(document, policy._replace(statements=statements), "")
 
     def _is_about(self, statement: Statement) -> bool:
         if not statement.actions.matches(self._lower_action):
@@ -115,9 +143,12 @@ class Evaluator:
     def __init__(self, world: OrganizationFacts, now: datetime) -> None:
         self.world = world
         self.now = now
-        self._gaps: dict[str, list[Gap]] = {}
-        for gap in world.gaps:
-            self._gaps.setdefault(gap.account, []).append(gap)
+        self.gaps = GapIndex(world.gaps)
+
+    @cached_property
+    def index(self) -> PolicyIndex:
+        """The index of the identity policies."""
+        return PolicyIndex(self.world)
 
     def ask(self, caller: AccessCaller, topic: Topic) -> AccessAnswer:
         """Return whether the caller can do it, with the request that shows it."""
@@ -125,8 +156,22 @@ class Evaluator:
         policies = self._policies(caller, topic, account)
         known = known_keys(self.world, caller, topic.action, topic.resource, account).extended(topic.context)
         question = CaseQuestion(caller.principal, topic.action, topic.resource, account, known.context)
+        missing = tuple(self._missing(caller, topic, account))
+        ids, consulted = topic.consulted(policies)
+        request = request_of(question, self.now)
+        key = (ids, consulted.seen_of(request, known), missing)
+        answer = topic.answers.get(key)
+        if answer is None:
+            answer = topic.answers[key] = self._decided(question, policies, known, missing)
+            return answer
+        if answer.needed:
+            request = request_of(question._replace(context={**question.context, **answer.needed}), self.now)
+        return answer._replace(decision=answer.decision._replace(request=request))
+
+    def _decided(
+        self, question: CaseQuestion, policies: PolicySet, known: KnownKeys, missing: Sequence[tuple[Unread, Gap]]
+    ) -> AccessAnswer:
         answer = self._readable(question, policies, known)
-        missing = [*self._missing(caller, topic, account)]
         if not missing:
             return answer
         outcome = simulate(question, policies, [*_open(policies, known), *(unread for unread, _ in missing)], self.now)
@@ -137,13 +182,32 @@ class Evaluator:
 
     def may_allow(self, caller: AccessCaller, topic: Topic) -> bool:
         """Whether a statement or a missing fact can allow it. If not, `ask` answers no, and takes longer."""
-        if self.has_allow(caller, topic):
-            return True
         document = self.resource_policy(topic.resource)
         if document is not None and self._names(document, caller, topic):
             return True
         account = self.account_of(topic.resource, caller)
+        # A resource's policy that is known, and does not name a caller of another account, allows this caller nothing.
+        is_refused = caller.principal.account != account and (
+            document is not None or self.resource_of(topic.resource) is not None
+        )
+        if not is_refused and self.has_allow(caller, topic):
+            return True
         return any(unread.place in _GRANTING for unread, _ in self._missing(caller, topic, account))
+
+    def identities_about(self, topic: Topic) -> Iterable[IamIdentity]:
+        """Return the users and roles that `may_allow` can be true of, perhaps with others."""
+        identities = self.world.identities.values()
+        document = self.resource_policy(topic.resource)
+        if document is not None and (
+            topic.problem(document) or any(each.effect == "Allow" for each in topic.relevant(document).statements)
+        ):
+            return identities
+        accounts = self.gaps.accounts_that_may_use(self._named(topic.resource), self._owner(topic.resource))
+        about = self.index.identities_about(lower_case(topic.action))
+        if not accounts:
+            return about
+        known = {identity.arn for identity in about}
+        return [each for each in identities if each.arn in known or "" in accounts or each.account in accounts]
 
     def has_allow(self, caller: AccessCaller, topic: Topic) -> bool:
         """Whether one of the caller's own policies has an Allow statement about the topic."""
@@ -163,16 +227,24 @@ class Evaluator:
 
     def account_of(self, resource: str, caller: AccessCaller) -> str:
         """Return the account that owns a resource: by the facts, by its ARN, or else the caller's."""
+        return self._owner(resource) or caller.principal.account
+
+    def _owner(self, resource: str) -> str:
         known = self.resource_of(resource)
         if known is not None:
             return known.account
         arn = parse_arn(resource)
-        return arn.account if arn is not None and is_account_id(arn.account) else caller.principal.account
+        return arn.account if arn is not None and is_account_id(arn.account) else ""
 
     def resource_of(self, resource: str) -> Resource | None:
         """Return the facts about a resource; for an object of S3, those about its bucket. None if unknown."""
         bucket = resource.partition("/")[0] if ":s3:::" in resource else resource
         return self.world.resources.get(resource) or self.world.resources.get(bucket)
+
+    def _named(self, resource: str) -> tuple[str, ...]:
+        """Return the ARNs whose policies apply to a resource: its own, and that of an object's bucket."""
+        known = self.resource_of(resource)
+        return (resource,) if known is None or known.arn == resource else (resource, known.arn)
 
     def _readable(self, question: CaseQuestion, policies: PolicySet, known: KnownKeys) -> AccessAnswer:
         """Return the answer of the facts that were read."""
@@ -183,11 +255,11 @@ class Evaluator:
             return AccessAnswer("no", outcome.decision)
 
         def decide(values: Mapping[str, tuple[str, ...]]) -> Decision:
-            context = {**question.context, **values}
+            # A key that AWS sets itself, such as aws:TokenIssueTime, can't be left out.
+            context = {**question.context, **{key: texts for key, texts in values.items() if texts}}
             return simulate(question._replace(context=context), policies, (), self.now).decision
 
-        statements = [*_statements(policies)]
-        search = Search(statements, known.is_open, outcome.decision.request.context)
+        search = Search([*statements_of(policies)], known.is_open, outcome.decision.request.context)
         needed = search.find(lambda values: decide(values).is_allowed)
         if needed is None:
             return AccessAnswer("no" if search.is_complete else "unknown", outcome.decision)
@@ -240,34 +312,12 @@ class Evaluator:
             problem = topic.problem(document)
             if problem:
                 yield Unread(place, problem), Gap(owner, place, problem)
-        for gap in self._gaps_of(caller, topic.resource, account):
+        for gap in self.gaps.about(caller, self._named(topic.resource), account):
             if gap.place == "resources":
                 if self.resource_of(topic.resource) is None:
                     yield Unread("resource", gap.why), gap
             elif gap.place != "identities" and (gap.place != "trust" or topic.is_about_sessions):
                 yield Unread(gap.place, gap.why, gap.keys), gap
-
-    def _gaps_of(self, caller: AccessCaller, resource: str, account: str) -> Iterator[Gap]:
-        """Yield the gaps that concern the caller or the resource."""
-        service = resource.split(":")[2] if resource.count(":") >= 2 else ""
-        known = self.resource_of(resource)
-        # The policy of a bucket also applies to its objects.
-        resources = {"", resource, known.arn if known is not None else resource}
-        for owner in dict.fromkeys(("", caller.principal.account, account)):
-            for gap in self._gaps.get(owner, ()):
-                of_resource = gap.place in ("resources", "resource", "trust", "rcp")
-                if owner and owner != (account if of_resource else caller.principal.account):
-                    continue
-                if gap.arn not in (resources if of_resource else ("", caller.name)):
-                    continue
-                if gap.place == "resources" and (service in _WITHOUT_RESOURCES or service in gap.known_services):
-                    continue
-                if gap.service in ("", service):
-                    yield gap
-
-
-_WITHOUT_RESOURCES: Final = ("", "iam", "sts")
-"""Services without resources of their own: a role's policy is its trust policy, and `*` has no policy."""
 
 
 def _levels(levels: Levels, topic: Topic) -> tuple[tuple[Policy, ...], ...]:
@@ -276,15 +326,8 @@ def _levels(levels: Levels, topic: Topic) -> tuple[tuple[Policy, ...], ...]:
     )
 
 
-def _statements(policies: PolicySet) -> Iterator[Statement]:
-    for groups in policies.values():
-        for group in groups:
-            for policy in group:
-                yield from policy.statements
-
-
 def _conditions(policies: PolicySet) -> Iterator[tuple[Statement, Condition]]:
-    for statement in _statements(policies):
+    for statement in statements_of(policies):
         yield from ((statement, condition) for condition in statement.conditions)
 
 
@@ -299,12 +342,6 @@ def _opened(found: Decision, policies: PolicySet, known: KnownKeys) -> Iterator[
 
 def _open(policies: PolicySet, known: KnownKeys) -> tuple[Unread, ...]:
     """Return the open condition keys of the policies, as the engine takes them."""
-    keys: dict[str, None] = {}
-    for statement in _statements(policies):
-        for condition in statement.conditions:
-            keys[lower_case(condition.key)] = None
-            keys |= dict.fromkeys(variable_keys(condition.values))
-        if statement.resources is not None:
-            keys |= dict.fromkeys(variable_keys(statement.resources.written))
-    opened = tuple(key for key in keys if known.is_open(key))
+    keys = dict.fromkeys(key for statement in statements_of(policies) for key in keys_of(statement))
+    opened = tuple(key for key, is_open in zip(keys, known.are_open(keys), strict=True) if is_open)
     return (Unread("context", "the request decides", opened),) if opened else ()

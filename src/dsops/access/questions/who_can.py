@@ -8,7 +8,7 @@ from itertools import count
 from typing import NamedTuple
 
 from dsops.access.facts.world import Gap
-from dsops.access.questions.assuming import Assumptions
+from dsops.access.questions.assuming import Assumptions, Settled
 from dsops.access.questions.caller import AccessCaller, caller_of, callers_beyond
 from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic, Verdict
 from dsops.access.questions.samples import samples_of
@@ -60,7 +60,10 @@ class WhoCan(NamedTuple):
     ways: tuple[Way, ...]
     """The best way of each principal, the best first: with the fewest open conditions, then with the fewest steps."""
     stopped: tuple[Stopped, ...]
-    """The principals that control policies, a boundary, a Deny or the resource's policy stop."""
+    """The principals that control policies, a boundary, a Deny or the resource's policy stop.
+
+    Principals of other accounts are left out if the resource's policy does not name them.
+    """
     gaps: tuple[Gap, ...]
     """Accounts and trust policies that could not be read, so that principals may be missing in the answer."""
 
@@ -91,7 +94,7 @@ def who_can(evaluator: Evaluator, assumptions: Assumptions, action: str, resourc
 
 def _candidates(evaluator: Evaluator, topic: Topic) -> Iterator[AccessCaller]:
     """Yield the callers that a policy may allow: users, roles, and outsiders in a resource's policy."""
-    for identity in evaluator.world.identities.values():
+    for identity in evaluator.identities_about(topic):
         caller = caller_of(identity)
         if evaluator.may_allow(caller, topic):
             yield caller
@@ -110,6 +113,7 @@ def _candidates(evaluator: Evaluator, topic: Topic) -> Iterator[AccessCaller]:
 def _extended(direct: Sequence[Way], assumptions: Assumptions) -> list[Way]:
     """Return the best way of each principal that reaches the goal, by assuming roles or without."""
     best: dict[str, Way] = {}
+    settled = Settled()  # A way by a later role is no better, because the ways come in the order of their cost.
     order = count()
     waiting = [(cost_of(way), next(order), way) for way in direct]
     heapify(waiting)
@@ -121,7 +125,9 @@ def _extended(direct: Sequence[Way], assumptions: Assumptions) -> list[Way]:
         identity = way.caller.identity
         if identity is None or identity.kind != "role" or way.caller.outside:
             continue
-        for assumption in assumptions.of(identity.arn):
+        for assumption in assumptions.of(identity.arn, settled):
+            if assumption.answer.verdict == "yes":
+                settled.names.add(assumption.caller.name)
             if assumption.caller.name not in best:
                 step = WayStep(assumption.caller, assumption.action, identity.arn, assumption.answer)
                 longer = Way((step, *way.steps))

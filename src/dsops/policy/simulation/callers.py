@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from dsops.policy.language.conditions import fold_context
@@ -48,6 +49,7 @@ def _of_time(given_context: Mapping[str, tuple[str, ...]], now: datetime) -> Con
     return {"aws:CurrentTime": (_iso(seconds),), "aws:EpochTime": (str(seconds),)}
 
 
+@lru_cache(maxsize=16)
 def _iso(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

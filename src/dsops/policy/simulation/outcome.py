@@ -56,15 +56,20 @@ class AnsweredCase(NamedTuple):
     differences: tuple[str, ...]
 
 
+def request_of(question: CaseQuestion, now: datetime) -> Request:
+    """Return the request of a question, with the condition keys that AWS sets at time `now` (timezone-aware)."""
+    return Request(
+        question.principal, question.action, question.resource, question.resource_account, known_context(question, now)
+    )
+
+
 def simulate(question: CaseQuestion, policy_set: PolicySet, unread: Sequence[Unread], now: datetime) -> Outcome:
     """Answer the question as AWS would at time `now` (timezone-aware).
 
     - `policy_set`: the policies by place.
     - `unread`: the facts that could not be read. If the answer depends on one of them, the verdict is `unknown`.
     """
-    request = Request(
-        question.principal, question.action, question.resource, question.resource_account, known_context(question, now)
-    )
+    request = request_of(question, now)
     policies = compile_policies(policy_set, question)
     refusal = refusal_of_aws(question.principal, question.action)
     if refusal:

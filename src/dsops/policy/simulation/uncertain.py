@@ -167,6 +167,8 @@ def _keys(statement: Statement) -> Iterator[str]:
 def variable_keys(values: Sequence[str]) -> Iterator[str]:
     """Yield the condition keys of the policy variables in these strings, in lower case."""
     for value in values:
+        if "${" not in value:
+            continue
         try:
             tokens = tokenize(value, has_variables=True, has_wildcards=False)
         except ValueError:  # In version 2008-10-17 such a value is plain text.
