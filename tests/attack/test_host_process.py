@@ -182,7 +182,6 @@ OWN = {
     "sandbox/control/login_browser.py": "the child that opens a browser",
     "cli/framework/termination.py": "the command",
     "dumps.py": "the command, and children of ours: only their entry points call it",
-    "guard/run/unix_socket.py": "the command `guard serve`, while it makes its socket",
     "process/__init__.py": "the command, before it becomes the child",
     "process/private.py": "the command",
     "process/signals.py": "the command, while it watches a child",

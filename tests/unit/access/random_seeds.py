@@ -28,10 +28,14 @@ TRUST_STATEMENTS = st.fixed_dictionaries({"Effect": EFFECTS, "Principal": TRUSTE
 
 
 @st.composite
-def seeds(draw: st.DrawFn, conditions: st.SearchStrategy[dict[str, Any]] | None = None) -> dict[str, Any]:
+def seeds(
+    draw: st.DrawFn, conditions: st.SearchStrategy[dict[str, Any]] | None = None, *, needs_key: bool = True
+) -> dict[str, Any]:
     """A seed with two accounts, and perhaps with a service control policy and a policy of the secret.
 
-    `conditions`: the conditions of statements; without them no statement has any.
+    - `conditions`: the conditions of statements; without them no statement has any.
+    - `needs_key`: whether a caller may lack the permission for the secret's key, because the secret has a policy, or
+      because the control policies allow only some actions.
     """
     accounts: dict[str, Any] = {}
     for account in ACCOUNTS:
@@ -43,7 +47,7 @@ def seeds(draw: st.DrawFn, conditions: st.SearchStrategy[dict[str, Any]] | None 
             },
         }
     accounts[ACCOUNT]["secrets"] = {"prod/db": "x"}
-    if draw(st.booleans()):
+    if needs_key and draw(st.booleans()):
         statement = {"Effect": draw(EFFECTS), "Principal": draw(TRUSTED), "Action": READ}
         accounts[ACCOUNT]["secret_policies"] = {"prod/db": policy(statement)}
     if draw(st.booleans()):
@@ -52,7 +56,7 @@ def seeds(draw: st.DrawFn, conditions: st.SearchStrategy[dict[str, Any]] | None 
     unit = {
         "accounts": list(ACCOUNTS),
         "service_control_policies": [{"name": "scp", "document": draw(_policies(conditions))}],
-        "full_aws_access": draw(st.booleans()),
+        "full_aws_access": not needs_key or draw(st.booleans()),
     }
     organization = {
         "management_account": MANAGEMENT,

@@ -119,11 +119,12 @@ def _sides_of_cdk(folder: str, arguments: Arguments, runtime: Runtime) -> tuple[
 
 DIFF = Command(
     help=(
-        "Print what a change opens and closes: principals that newly reach a resource or a role, and those\n"
-        "that no longer do. Each difference comes with the roles on the way and with what refused it before.\n"
+        "Print who newly reaches a resource or a role after a change, and who no longer does.\n"
+        "Each difference comes with the roles on the way and with what refused it before.\n"
         "`--from` adds facts that are the same on both sides, such as the rest of the organization.\n\n"
         "  dsops access diff before.json after.json\n"
-        "  terraform show -json plan.out > plan.json && dsops access diff --plan plan.json --from details.json\n"
+        "  terraform show -json plan.out > plan.json\n"
+        "  dsops access diff --plan plan.json --from details.json\n"
         "  dsops access diff --plan plan.json --format markdown --fail-on public\n"
         "  cdk synth && dsops access diff --cdk cdk.out --from facts/"
     ),
