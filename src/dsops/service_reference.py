@@ -36,6 +36,8 @@ class ActionUse(NamedTuple):
     """Condition key in AWS's spelling -> its type."""
     level: str = ""
     """AWS's access level of the action, such as `Read` or `Permissions management, Write`."""
+    dependents: tuple[str, ...] = ()
+    """Other actions that a request for this action can need, such as `iam:PassRole`."""
 
 
 class ServiceReference:
@@ -101,8 +103,9 @@ class ServiceReference:
     def _use(self, prefix: str, action: str) -> ActionUse:
         details = self._data.actions.get_action_details(prefix, action)
         resources = self._resources(prefix)
-        kinds, keys = [], list(details["conditionKeys"])
+        kinds, keys, dependents = [], list(details["conditionKeys"]), list(details["dependentActions"])
         for about in details["resourceTypes"]:
+            dependents += about["dependentActions"]
             keys += about["conditionKeys"]
             resource = resources.get(str(about["name"]).lower())
             if resource is not None:
@@ -115,7 +118,8 @@ class ServiceReference:
             for key in keys
             if conditions.condition_key_exists(prefix, key)
         }
-        return ActionUse(str(details["name"]), tuple(kinds), types, str(details["accessLevel"]))
+        level = str(details["accessLevel"])
+        return ActionUse(str(details["name"]), tuple(kinds), types, level, tuple(map(str, dict.fromkeys(dependents))))
 
     def _read(self, prefix: str) -> ServiceFacts:
         resources = self._resources(prefix)

@@ -1,8 +1,8 @@
 """The IAM policies that a plan needs: trust and permission policies of roles, permissions of base credentials.
 
 `grants_of` turns a plan into `Grants`, which `terraform` and `cloudformation` render.
-`dsops.plan.required_permissions` derives the permissions that each session needs. Imported by `cli`, `recording` and
-`seed`.
+`dsops.plan.required_permissions` derives the permissions that each session needs. Imported by `access`, `cli`,
+`recording` and `seed`.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ NOT_LISTED = {
     "policy replay FILE": "a file: a shell completes it",
     "access who-can ACTION": "an action of AWS: there are thousands",
     "access what-can PRINCIPAL": "a name from the facts, which are named after it",
+    "access unused LOGS": "a file: a shell completes it",
     "access path FROM": "a name from the facts, which are named after it",
     "sandbox totp SERIAL": "a device of a sandbox, which is asked only by who says which",
 }

@@ -44,6 +44,9 @@ FIELDS: Mapping[str, str] = {
 }
 """The fields that are read from records: the name in dsops -> the path in a CloudTrail record."""
 
+DETAILS: Mapping[str, str] = {"resources": "resources", "is_read": "readOnly"}
+"""Further fields, which only questions about permissions read. `resources` is JSON text."""
+
 _FREE = ("requestParameters", "responseElements", "additionalEventData")
 """Fields whose structure depends on the event."""
 

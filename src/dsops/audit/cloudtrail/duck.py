@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from dsops.audit.cloudtrail.dialects import DUCKDB, FIELDS
+from dsops.audit.cloudtrail.dialects import DETAILS, DUCKDB, FIELDS
 from dsops.audit.cloudtrail.files import FileBatch, Form
 from dsops.audit.cloudtrail.question import AuditQuestion, QuestionOptions, sql_of, text_literal
 from dsops.audit.cloudtrail.relations import COPIES, fields, issues, records, uses
@@ -62,13 +62,13 @@ def source(files: str, *, form: Form, compression: str, longest_object: int, als
     return f"(SELECT {rows} AS r FROM read_json_objects({files}, {options})) logs"
 
 
-def text_source(files: str) -> str:
-    """SQL that yields the records of files as `r`, as `source` does.
+def text_source(files: str, paths: Sequence[str]) -> str:
+    """SQL that yields the records of files as `r`, as `source` does, with the fields of these paths.
 
     Each file is plain text with one JSON object. The text is parsed once. `read_json_objects` would parse it to find
     the object's end, and `from_json` would parse it again.
     """
-    return f"(SELECT {_records_in('content', _structure(tuple(FIELDS.values())))} AS r FROM read_text({files})) logs"
+    return f"(SELECT {_records_in('content', _structure(paths))} AS r FROM read_text({files})) logs"
 
 
 def _records_in(text: str, structure: Mapping[str, Any]) -> str:
@@ -89,8 +89,10 @@ def _structure(paths: Sequence[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def open_database(folder: str | None = None) -> Iterator[CallDatabase]:
+def open_database(folder: str | None = None, *, has_details: bool = False) -> Iterator[CallDatabase]:
     """Yield an empty database in a new folder below `folder` or the system's temporary folder; remove it at the end.
+
+    With `has_details`, it can answer questions about permissions.
 
     Raises ExtraMissing without DuckDB, and LogsUnreadable if the disk is full, also during later use.
     """
@@ -119,7 +121,9 @@ def open_database(folder: str | None = None) -> Iterator[CallDatabase]:
             # The progress bar would go to stdout, even if that is no terminal.
             connection.execute("SET enable_progress_bar = false")
             with ThreadPoolExecutor(1) as apart:
-                yield CallDatabase(connection, apart, place, duckdb.Error, duckdb.FatalException)
+                yield CallDatabase(
+                    connection, apart, place, duckdb.Error, duckdb.FatalException, has_details=has_details
+                )
         finally:
             connection.close()
     except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
@@ -135,14 +139,24 @@ class CallDatabase:
     """
 
     def __init__(
-        self, connection: Any, apart: ThreadPoolExecutor, folder: str, error: type[Exception], end: type[Exception]
+        self,
+        connection: Any,
+        apart: ThreadPoolExecutor,
+        folder: str,
+        error: type[Exception],
+        end: type[Exception],
+        *,
+        has_details: bool = False,
     ) -> None:
         """Create the database on `connection`.
 
         - `folder`: for temporary files
         - `error`: DuckDB's base exception
         - `end`: DuckDB's exception for a broken database
+        - `has_details`: whether the fields of DETAILS are read, too
         """
+        self._has_details = has_details
+        self._fields = {**FIELDS, **DETAILS} if has_details else FIELDS
         self._connection = connection
         self._apart = apart
         self._folder = folder
@@ -156,8 +170,9 @@ class CallDatabase:
         self.unreadable: list[tuple[str, str]] = []
         self._has_sandbox = True
         # The query itself determines the column types of the empty table.
-        nothing = ", ".join(f"NULL::VARCHAR AS {name}" for name in FIELDS)
-        self._rows(f"CREATE TABLE records AS {records(DUCKDB, f'(SELECT {nothing}) nothing')} LIMIT 0")
+        nothing = ", ".join(f"NULL::VARCHAR AS {name}" for name in self._fields)
+        empty = records(DUCKDB, f"(SELECT {nothing}) nothing", has_details=has_details)
+        self._rows(f"CREATE TABLE records AS {empty} LIMIT 0")
 
     def load(self, batches: Sequence[FileBatch], report_read: Told = lambda _: None, *, sandbox: bool = True) -> None:
         """Read the files. A file that can't be read is added to `unreadable`, and the other files are read.
@@ -179,7 +194,7 @@ class CallDatabase:
             if paths is None:
                 return False
             try:
-                self._insert_from(text_source("$paths"), paths)
+                self._insert_from(text_source("$paths", tuple(self._fields.values())), paths)
             except self._error as error:
                 if self._is_database_broken(error):
                     raise
@@ -192,8 +207,12 @@ class CallDatabase:
 
     def _insert_from(self, logs: str, paths: Sequence[str], where: str = "") -> None:
         """Insert the records that the SQL `logs` yields for these paths."""
-        insert = f"INSERT INTO records WITH fields AS (\n  {fields(DUCKDB, logs, where)})\n{records(DUCKDB)}"
-        self._rows(insert, {"paths": [_no_pattern(path) for path in paths]})
+        of_fields = fields(DUCKDB, logs, where, has_details=self._has_details)
+        of_records = records(DUCKDB, has_details=self._has_details)
+        self._rows(
+            f"INSERT INTO records WITH fields AS (\n  {of_fields})\n{of_records}",
+            {"paths": [_no_pattern(path) for path in paths]},
+        )
 
     def _load(self, batch: FileBatch) -> None:
         try:
@@ -218,7 +237,7 @@ class CallDatabase:
                 form=batch.form,
                 compression="gzip" if batch.is_gzip else "uncompressed",
                 longest_object=room,
-                also=[_SANDBOX_PATH] if is_filtered else (),
+                also=[*([_SANDBOX_PATH] if is_filtered else ()), *(DETAILS.values() if self._has_details else ())],
             )
             try:
                 if is_filtered:

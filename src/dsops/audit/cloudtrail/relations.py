@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsops.audit.cloudtrail.dialects import FIELDS, Dialect
+from dsops.audit.cloudtrail.dialects import DETAILS, FIELDS, Dialect
 from dsops.policy.language.session_actions import SESSION_OPERATIONS
 
 MOST_HOPS = 8
@@ -14,15 +14,29 @@ _IS_ISSUE = f"{_SERVICE} = 'sts' AND event_name IN ({_NAMES})"
 _ROLE_NAME = "reverse(split_part(reverse(issuer), '/', 1))"
 
 
-def fields(dialect: Dialect, source: str, where: str = "") -> str:
-    """Return a SELECT of each field as text from `source`, a table or an expression that yields records."""
-    columns = ",\n    ".join(f"{dialect.field(path)} AS {name}" for name, path in FIELDS.items())
+_MOST_TEXT = 4000
+"""The maximum length of the list of a call's resources; a longer list is left out."""
+
+_DETAILS = f"""
+    coalesce(issuer, '') AS issuer,
+    coalesce(is_read = 'true', FALSE) AS is_read,
+    CASE WHEN is_issue THEN coalesce(role_arn, '') WHEN length(resources) > {_MOST_TEXT} THEN ''
+      ELSE coalesce(resources, '') END AS about,"""
+
+
+def fields(dialect: Dialect, source: str, where: str = "", *, has_details: bool = False) -> str:
+    """Return a SELECT of each field as text from `source`, a table or an expression that yields records.
+
+    With `has_details`, here and below, the fields of DETAILS are included.
+    """
+    chosen = {**FIELDS, **DETAILS} if has_details else FIELDS
+    columns = ",\n    ".join(f"{dialect.field(path)} AS {name}" for name, path in chosen.items())
     return f"SELECT\n    {columns}\n  FROM {source}" + (f"\n  WHERE {where}" if where else "")
 
 
-def records(dialect: Dialect, source: str = "fields") -> str:
+def records(dialect: Dialect, source: str = "fields", *, has_details: bool = False) -> str:
     """Return a SELECT of the needed columns from `fields`. `call_time` is NULL for a record without a time or name."""
-    return f"""SELECT
+    return f"""SELECT{_DETAILS if has_details else ""}
     {dialect.time.format("event_time")} AS call_time,
     event_name AS call_name,
     coalesce({_SERVICE}, '') AS service,

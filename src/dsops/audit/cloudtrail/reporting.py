@@ -22,20 +22,21 @@ def report_on(
     questions: Sequence[AuditQuestion] = REPORTED,
     session: str = "",
     sandbox: bool = True,
+    has_details: bool = False,
     report_read: Told = lambda _: None,
     display_name: Callable[[str], str] = str,
 ) -> AuditReport:
     """Read the log files once, and answer the questions.
 
     `sources` are the logs' names as the user gave them; `display_name` returns such a name for a path. Without
-    `sandbox`, lines of dsops' own trail that are marked as a sandbox's are left out. Raises LogsUnreadable if no file
-    can be read, and ExtraMissing without DuckDB.
+    `sandbox`, lines of dsops' own trail that are marked as a sandbox's are left out. Questions about permissions need
+    `has_details`. Raises LogsUnreadable if no file can be read, and ExtraMissing without DuckDB.
     """
     if not log_files.batches and log_files.unreadable:
         path, why = log_files.unreadable[0]
         hint = "pass folders or files that you can read"
         raise LogsUnreadable(f"no log file can be read: {display_name(path)}: {why}", hint=hint)
-    with open_database() as database:
+    with open_database(has_details=has_details) as database:
         database.load(log_files.batches, report_read, sandbox=sandbox)
         unreadable = tuple(sorted((*log_files.unreadable, *database.unreadable)))
         if len(unreadable) == log_files.files and unreadable:

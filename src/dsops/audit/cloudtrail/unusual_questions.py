@@ -7,6 +7,10 @@ from dsops.audit.cloudtrail.question import FAILED_CALLS, make_question, text_li
 DENIED = ("AuthorizationError", "AuthorizationErrorException", "NotAuthorized", "Forbidden")
 """Error codes of denials that lack the usual prefix or suffix of denial codes."""
 
+DENIAL = f"""(code LIKE 'AccessDenied%' OR code LIKE '%AccessDenied' OR code LIKE '%AccessDeniedException'
+    OR code LIKE '%UnauthorizedOperation' OR code IN ({text_list(DENIED)}))"""
+"""An SQL condition for calls that AWS denied. `is_denial` has the same rule."""
+
 LAST_MINUTE_SECONDS = 60
 SHORT_SECONDS = 60
 LEAST_ASKED_SECONDS = 900
@@ -131,8 +135,7 @@ DENIALS = make_question(
 SELECT principal AS "principal", service AS "service", call_name AS "name", role AS "role", code AS "code",
   count(*) AS "calls", min(call_time) AS "first", max(call_time) AS "last"
 FROM calls
-WHERE (code LIKE 'AccessDenied%' OR code LIKE '%AccessDenied' OR code LIKE '%AccessDeniedException'
-    OR code LIKE '%UnauthorizedOperation' OR code IN ({text_list(DENIED)}))
+WHERE {DENIAL}
   AND call_time >= $since
 GROUP BY principal, service, call_name, role, code HAVING count(*) >= {REPEATED}
 ORDER BY 6 DESC, 1, 2, 3, 4, 5

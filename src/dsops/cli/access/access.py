@@ -7,6 +7,7 @@ from dsops.cli.access.diff import DIFF
 from dsops.cli.access.escalations import ESCALATIONS
 from dsops.cli.access.graph import GRAPH
 from dsops.cli.access.outside import EXTERNAL, PUBLIC
+from dsops.cli.access.unused import UNUSED
 from dsops.cli.access.what_can import PATH, WHAT_CAN
 from dsops.cli.access.who_can import WHO_CAN
 from dsops.cli.framework.command import Group
@@ -27,5 +28,6 @@ COMMAND = Group(
         "escalations": ESCALATIONS,
         "diff": DIFF,
         "graph": GRAPH,
+        "unused": UNUSED,
     },
 )

@@ -63,13 +63,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         # Flags are checked before the logs are read, which may take minutes.
         hint = f"make the folder first: `mkdir -p {os.path.dirname(page)}`"
         raise FileNotWritten(f"{page} can't be written", why="its folder does not exist", hint=hint)
-    sources, log_files = _logs(arguments, runtime)
-    if not log_files.files:
-        raise UsageError(
-            f"there are no logs in {', '.join(sources)}",
-            why="log files end in .json.gz, .json or .jsonl",
-            hint="name a folder of CloudTrail logs; `aws s3 sync s3://BUCKET/AWSLogs logs` copies them",
-        )
+    sources, log_files = logs_of(arguments, runtime)
     since = arguments.text("--since")
     report = reported(
         log_files,
@@ -167,6 +161,7 @@ def reported(
     questions: Sequence[AuditQuestion],
     session: str,
     sandbox: bool = True,
+    has_details: bool = False,
 ) -> AuditReport:
     """Make the report on these files. Shows progress, and notes about unreadable files and left-out lines."""
     with ends_tidily():
@@ -178,6 +173,7 @@ def reported(
             questions=questions,
             session=session,
             sandbox=sandbox,
+            has_details=has_details,
             report_read=_progress(found, runtime),
             display_name=_shown(sources, runtime),
         )
@@ -195,8 +191,22 @@ def _tell_unreadable(files: tuple[tuple[str, str], ...]) -> None:
     note(f"{counted(len(files), 'file')} could not be read: {few}{more}")
 
 
+def logs_of(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogFiles]:
+    """Return the sources of logs and the files found in them; without LOGS, the audit trail of dsops.
+
+    Raises UsageError if there are no log files.
+    """
+    sources, log_files = _logs(arguments, runtime)
+    if not log_files.files:
+        raise UsageError(
+            f"there are no logs in {', '.join(sources)}",
+            why="log files end in .json.gz, .json or .jsonl",
+            hint="name a folder of CloudTrail logs; `aws s3 sync s3://BUCKET/AWSLogs logs` copies them",
+        )
+    return sources, log_files
+
+
 def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogFiles]:
-    """Return the sources of logs and the files found in them; without LOGS, the audit trail of dsops."""
     words = arguments.words("LOGS")
     for word in words:
         if "://" in word:
