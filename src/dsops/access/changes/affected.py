@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from dsops.access.facts.world import IamIdentity, OrganizationFacts, PolicyDocument, Resource
+from dsops.access.facts.world import OrganizationFacts, PolicyDocument, Resource
 from dsops.access.questions.assuming import ASSUME, Assumptions
-from dsops.access.questions.caller import caller_of
+from dsops.access.questions.caller import AccessCaller, caller_of
 from dsops.access.questions.data_actions import data_requests
 from dsops.access.questions.evaluator import Topic
 from dsops.access.questions.path import ways_from
@@ -22,6 +22,8 @@ ADMINISTRATION: Final = "iam:PutRolePolicy"
 ANY_ROLE_NAME: Final = "any-role"
 _ANY_ROLE: Final = "arn:{partition}:iam::{account}:role/" + ANY_ROLE_NAME
 _SAMPLE: Final = "any"
+_BY_ACCOUNT: Final = 1
+"""The reach of a policy that names only the caller's account (`dsops.policy.language.principals`)."""
 
 
 class Sides(NamedTuple):
@@ -32,34 +34,110 @@ class Sides(NamedTuple):
 
 
 def changed_documents(sides: Sides) -> tuple[PolicyDocument, ...]:
-    """Return the policies that only one side has, or that only one side attaches to the same owner."""
+    """Return the policies that a change touches: those of one side only, and those that depend on other changed facts.
+
+    If an account has another position, any policy can depend on it, so all policies are returned.
+    """
+    if _positions(sides.before) != _positions(sides.after):
+        return _distinct(document for facts in sides for document in _all_documents(facts))
     changed: list[PolicyDocument] = []
-    for documents in zip(*map(_attachments, sides), strict=True):
-        before, after = documents
+    for before, after in zip(*map(_attachments, sides), strict=True):
         for owner in before.keys() | after.keys():
             changed += _difference(before.get(owner, ()), after.get(owner, ()))
-    return tuple({id(document): document for document in changed}.values())
+    for facts in sides:
+        for arn in _changed_callers(sides):
+            identity = facts.identities.get(arn)
+            if identity is not None:
+                changed += identity.policies
+                changed += _naming(facts, caller_of(identity))
+    return _distinct(changed)
 
 
-def _attachments(facts: OrganizationFacts) -> Iterator[dict[str, tuple[PolicyDocument, ...]]]:
-    """Yield the policies by owner, for each kind of owner."""
-    yield {arn: _of_identity(identity) for arn, identity in facts.identities.items()}
-    yield {arn: (known.policy,) for arn, known in facts.resources.items() if known.policy is not None}
-    yield {
-        account.identifier: tuple(
-            document
-            for levels in (account.service_control, account.resource_control)
-            for level in levels
-            for document in level
+def changed_arns(sides: Sides) -> frozenset[str]:
+    """Return the users, roles and resources on both sides that have other tags, another id or another owner."""
+    before, after = sides
+    identities = {arn for arn in _changed_callers(sides) if arn in before.identities and arn in after.identities}
+    resources = {
+        arn
+        for arn, known in before.resources.items()
+        if arn in after.resources and _traits(known) != _traits(after.resources[arn])
+    }
+    return frozenset(identities | resources)
+
+
+def _traits(known: Resource) -> tuple[object, ...]:
+    return dict(known.tags), known.account, known.policy is None
+
+
+def _distinct(documents: Iterable[PolicyDocument]) -> tuple[PolicyDocument, ...]:
+    return tuple({id(document): document for document in documents}.values())
+
+
+def _positions(facts: OrganizationFacts) -> dict[str, tuple[object, ...]]:
+    """Return what requests of and to an account depend on, except for the content of control policies."""
+    return {
+        account.identifier: (
+            account.organization_id,
+            account.path,
+            account.is_management,
+            len(account.service_control),
+            len(account.resource_control),
         )
         for account in facts.accounts.values()
     }
 
 
-def _of_identity(identity: IamIdentity) -> tuple[PolicyDocument, ...]:
-    boundary = (identity.boundary,) if identity.boundary is not None else ()
-    trust = (identity.trust,) if identity.trust is not None else ()
-    return (*identity.policies, *boundary, *trust)
+def _changed_callers(sides: Sides) -> frozenset[str]:
+    """Return the ARNs of users and roles that only one side has, or that have other tags or another id.
+
+    Those with a boundary on one side only are among them, because a boundary limits what it does not mention.
+    """
+    before, after = (
+        {
+            arn: (identity.unique_id, dict(identity.tags), identity.boundary is None)
+            for arn, identity in facts.identities.items()
+        }
+        for facts in sides
+    )
+    return frozenset(arn for arn in before.keys() | after.keys() if before.get(arn) != after.get(arn))
+
+
+def _naming(facts: OrganizationFacts, caller: AccessCaller) -> Iterator[PolicyDocument]:
+    """Yield the policies of resources and roles that allow the caller something without a policy of its own."""
+    owned = [known.policy for known in facts.resources.values()]
+    owned += [identity.trust for identity in facts.identities.values()]
+    for document in owned:
+        policy = document.policy if document is not None else None
+        if document is None or policy is None:
+            continue
+        reached = (
+            statement.principals.reach(caller.principal)
+            for statement in policy.statements
+            if statement.effect == "Allow" and statement.principals is not None
+        )
+        if max(reached, default=0) > _BY_ACCOUNT:
+            yield document
+
+
+def _all_documents(facts: OrganizationFacts) -> Iterator[PolicyDocument]:
+    for attached in _attachments(facts):
+        for documents in attached.values():
+            yield from documents
+
+
+def _attachments(facts: OrganizationFacts) -> Iterator[dict[str, tuple[PolicyDocument, ...]]]:
+    """Yield the policies by owner, for each kind of owner."""
+    identities = facts.identities
+    yield {arn: identity.policies for arn, identity in identities.items()}
+    yield {arn: (identity.boundary,) for arn, identity in identities.items() if identity.boundary is not None}
+    yield {arn: (identity.trust,) for arn, identity in identities.items() if identity.trust is not None}
+    yield {arn: (known.policy,) for arn, known in facts.resources.items() if known.policy is not None}
+    yield {
+        f"{account.identifier} {kind} {number}": level
+        for account in facts.accounts.values()
+        for kind, levels in (("scp", account.service_control), ("rcp", account.resource_control))
+        for number, level in enumerate(levels)
+    }
 
 
 def _difference(before: tuple[PolicyDocument, ...], after: tuple[PolicyDocument, ...]) -> Iterator[PolicyDocument]:
@@ -81,9 +159,12 @@ def affected_topics(
     for facts, of_side in zip(sides, assumptions, strict=True):
         documents += _policies_behind(facts, of_side, roles)
     topics: dict[tuple[str, str], None] = {}
+    others = changed_arns(sides)
     for action, resource in _questions(sides, documents):
         topic = Topic(action, resource)
-        if any(topic.relevant(document).statements for document in documents):
+        if not others.isdisjoint((resource, resource.partition("/")[0])) or any(
+            topic.relevant(document).statements for document in documents
+        ):
             topics[action, resource] = None
     return tuple(topics)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
-from dsops.access.changes.affected import Sides, affected_topics, changed_documents
+from dsops.access.changes.affected import Sides, affected_topics, changed_arns, changed_documents
 from dsops.access.facts.world import Gap, OrganizationFacts, PolicyDocument
-from dsops.access.questions.assuming import ASSUME, Assumption, Assumptions
+from dsops.access.questions.assuming import ASSUME, SIGN_IN_PREFIX, Assumption, Assumptions
 from dsops.access.questions.caller import AccessCaller
 from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic
 from dsops.access.questions.outside import is_anyone
@@ -19,7 +19,7 @@ MOST_QUESTIONS: Final = 2000
 
 
 class AccessChange(NamedTuple):
-    """A principal that can do something only before, or only after the change."""
+    """A principal that can do something only before, or only after the change, or under other conditions."""
 
     kind: Literal["opened", "closed"]
     caller: AccessCaller
@@ -73,6 +73,18 @@ class _Side:
             if assumption.answer.is_possible
         }
 
+    def beyond(self, other: _Side, way: Way) -> Way | None:
+        """Return the way with a request that this side allows and the other one refuses; None if there is none.
+
+        A way through roles has none: the comparison asks about each of its steps.
+        """
+        if len(way.steps) != 1:
+            return None
+        (step,) = way.steps
+        topic = Topic(step.action, step.resource)
+        answer = self.evaluator.allows_beyond(other.evaluator, step.caller, topic)
+        return Way((step._replace(answer=answer),)) if answer is not None else None
+
     def refusal(self, way: Way) -> AccessAnswer | None:
         """Return the answer to the first step of another side's way that this side refuses."""
         for step in way.steps:
@@ -106,12 +118,15 @@ def compare(before: OrganizationFacts, after: OrganizationFacts, now: datetime) 
 
 def _roles_assumed_otherwise(sides: tuple[_Side, _Side], changed: tuple[PolicyDocument, ...]) -> tuple[str, ...]:
     """Return the roles that other principals can assume, or under other conditions."""
-    before, after = sides
+    before, after = (side.facts for side in sides)
     known = {arn for side in sides for arn, identity in side.facts.identities.items() if identity.kind == "role"}
+    others = changed_arns(Sides(before, after))
+    if before.assignments != after.assignments:
+        others |= frozenset(arn for arn in known if SIGN_IN_PREFIX in arn)
     return tuple(
         role
         for role in sorted(known)
-        if _is_about(role, sides, changed) and _verdicts(before.callers_of(role)) != _verdicts(after.callers_of(role))
+        if (role in others or _is_about(role, sides, changed)) and any(True for _ in _of_role(sides, role))
     )
 
 
@@ -121,11 +136,10 @@ def _is_about(role: str, sides: tuple[_Side, _Side], changed: tuple[PolicyDocume
     if before is None or after is None or before.trust != after.trust:
         return True
     topic = Topic(ASSUME, role)
-    return any(document.kind != "trust" and topic.relevant(document).statements for document in changed)
-
-
-def _verdicts(callers: Mapping[str, Assumption]) -> dict[str, str]:
-    return {name: assumption.answer.verdict for name, assumption in callers.items()}
+    return any(
+        topic.relevant(document).statements if document.kind != "trust" else document in (before.trust, after.trust)
+        for document in changed
+    )
 
 
 def _of_role(sides: tuple[_Side, _Side], role: str) -> Iterator[AccessChange]:
@@ -145,16 +159,25 @@ def _of_topic(
 ) -> Iterator[AccessChange]:
     """Yield the principals that can do it on one side only, or without a condition on one side only."""
     before, after = ways
-    for here, there, other, kind in ((after, before, sides[0], "opened"), (before, after, sides[1], "closed")):
+    directions: tuple[tuple[Literal["opened", "closed"], dict[str, Way], dict[str, Way], _Side, _Side], ...] = (
+        ("opened", after, before, sides[1], sides[0]),
+        ("closed", before, after, sides[0], sides[1]),
+    )
+    for kind, here, there, side, other in directions:
         for name, way in here.items():
             known = there.get(name)
-            if known is None or (known.verdict == "conditional" and way.verdict == "yes"):
-                yield AccessChange(
-                    "opened" if kind == "opened" else "closed",
-                    way.caller,
-                    way.steps[-1].action if action == ASSUME else action,
-                    resource,
-                    way,
-                    known is not None,
-                    other.refusal(way),
-                )
+            shown: Way | None = way
+            if known is not None:
+                is_loosened = known.verdict == "conditional" and way.verdict == "yes"
+                shown = way if is_loosened else _with_other_conditions(side, other, way, known)
+            if shown is not None:
+                last = way.steps[-1].action
+                named = last if action == ASSUME else action
+                refusal = other.refusal(way)
+                yield AccessChange(kind, way.caller, named, resource, shown, known is not None, refusal)
+
+
+def _with_other_conditions(side: _Side, other: _Side, way: Way, known: Way) -> Way | None:
+    """Return the way with a request that only this side allows, if both sides have conditions."""
+    is_conditional = way.verdict == known.verdict == "conditional"
+    return side.beyond(other, way) if is_conditional else None

@@ -15,9 +15,12 @@ from dsops.access.facts.world import (
     PolicyDocument,
     Resource,
     UserGroup,
+    add_facts,
 )
-from dsops.arn import parse_arn, partition_of_region
+from dsops.arn import is_account_id, parse_arn, partition_of_region
+from dsops.errors import PolicyInvalid
 from dsops.policy import Policy, PolicyFile, ReadFile, read_policy_source
+from dsops.text import clean
 
 _SUFFIX: Final = "000000"
 """Stands for the six random characters at the end of a secret's ARN, which a seed does not contain."""
@@ -45,7 +48,9 @@ class _Reader:
         self._arns = {id(policy): arn for arn, policy in file.managed.items() if parse_arn(arn) is not None}
 
     def world(self) -> OrganizationFacts:
-        identities = {identity.arn: identity for identity in self._identities()}
+        identities: dict[str, IamIdentity] = {}
+        for identity in self._identities():
+            add_facts(identities, {identity.arn: identity}, self._name)
         resources = {resource.arn: resource for resource in self._secrets()}
         accounts = {account.identifier: account for account in self._accounts(identities.values())}
         gaps = (*self._gaps_of_identities(), *self._gaps_of_file())
@@ -54,11 +59,10 @@ class _Reader:
 
     def _identities(self) -> Iterator[IamIdentity]:
         for entity in self._file.people:
-            arn = parse_arn(entity.arn)
             yield IamIdentity(
                 entity.arn,
                 entity.kind,
-                arn.account if arn is not None else "",
+                self._account_of(entity.arn),
                 entity.unique_id,
                 dict(entity.tags),
                 self._of(entity.identity),
@@ -71,6 +75,16 @@ class _Reader:
         for text, policies in self._file.groups.items():
             arn = parse_arn(text)
             yield UserGroup(text, arn.account if arn is not None else "", self._of(policies))
+
+    def _account_of(self, text: str) -> str:
+        """Return the account of a user or role. Raises PolicyInvalid for a text that is no ARN of one."""
+        arn = parse_arn(text)
+        if arn is None or not arn.resource.rpartition("/")[2] or not is_account_id(arn.account):
+            raise PolicyInvalid(
+                f"{self._name} has a user or role without a valid ARN: `{clean(text[:200])}`",
+                hint="`aws iam get-account-authorization-details` prints a file that dsops can read",
+            )
+        return arn.account
 
     def _of(self, policies: Sequence[Policy]) -> tuple[PolicyDocument, ...]:
         """Return the documents of policies. Several owners of a policy share its document."""

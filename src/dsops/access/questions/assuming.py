@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple
 
 from dsops.access.facts.world import Gap, IamIdentity
 from dsops.access.questions.assume_permissions import AssumePermissions
-from dsops.access.questions.caller import AccessCaller, caller_of, callers_beyond
+from dsops.access.questions.caller import AccessCaller, caller_of, callers_beyond, named_sessions
 from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic
-from dsops.arn import Arn, parse_arn
+from dsops.arn import parse_arn
 from dsops.policy import Statement, is_unique_id
 
 ASSUME: Final = "sts:AssumeRole"
 _BY_PROVIDER: Final = {"web-identity": "sts:AssumeRoleWithWebIdentity", "saml": "sts:AssumeRoleWithSAML"}
-_SIGN_IN_PREFIX: Final = "AWSReservedSSO_"
+SIGN_IN_PREFIX: Final = "AWSReservedSSO_"
 """The names of the roles that Identity Center makes: this prefix, the permission set's name, and 16 characters."""
 
 
@@ -68,6 +68,14 @@ class Assumptions:
         known = self._of_role[role_arn] = tuple(self._find(role, Settled()))
         return known
 
+    def from_beyond(self, role: IamIdentity) -> Iterator[Assumption]:
+        """Yield the callers without an account of this world who can assume the role, which takes less time."""
+        known = self._of_role.get(role.arn)
+        if known is not None:
+            yield from (each for each in known if each.caller.identity is None or each.caller.outside)
+        else:
+            yield from self._asked(role, self._beyond(role), Settled())
+
     def by(self, name: str) -> tuple[tuple[str, Assumption], ...]:
         """Return the roles that a principal can assume, given by its name. The first call computes all roles."""
         if self._by_caller is None:
@@ -86,8 +94,13 @@ class Assumptions:
         return Gap(role.account, "trust", problem, role.arn) if problem else None
 
     def _find(self, role: IamIdentity, settled: Settled) -> Iterator[Assumption]:
+        yield from self._asked(role, self._candidates(role, settled), settled)
+
+    def _asked(self, role: IamIdentity, callers: Iterable[AccessCaller], settled: Settled) -> Iterator[Assumption]:
+        """Yield the callers who can assume the role."""
         topics: dict[str, Topic] = {}
-        for name, caller in {caller.name: caller for caller in self._candidates(role, settled)}.items():
+        candidates = {(caller.name, caller.session): caller for caller in callers}
+        for (name, _), caller in sorted(candidates.items(), key=lambda item: not item[0][1]):
             if name in settled.names:
                 continue
             action = _BY_PROVIDER.get(caller.principal.kind, ASSUME)
@@ -98,14 +111,18 @@ class Assumptions:
 
     def _candidates(self, role: IamIdentity, settled: Settled) -> Iterator[AccessCaller]:
         """Yield the callers that the role's trust policy names."""
-        policy = role.trust.policy if role.trust is not None else None
-        for statement in policy.statements if policy is not None else ():
-            if statement.effect != "Allow" or not _assumes(statement) or statement.principals is None:
-                continue
-            for kind, text in statement.principals.written:
+        for statement in _trusting(role):
+            principals = statement.principals
+            for kind, text in principals.written if principals is not None else ():
                 if kind == "AWS":
                     yield from map(self._caller, self._named(text, role, settled))
-            yield from callers_beyond(self._world, statement)
+            yield from named_sessions(self._world, statement)
+        yield from self._beyond(role)
+
+    def _beyond(self, role: IamIdentity) -> Iterator[AccessCaller]:
+        """Yield the callers without an account of this world that the role's trust policy names."""
+        for statement in _trusting(role):
+            yield from callers_beyond(self._world, statement, role.arn)
 
     @cached_property
     def _permissions(self) -> AssumePermissions:
@@ -155,21 +172,12 @@ class Assumptions:
             if arn is None or arn.resource == "root":
                 yield from self._permissions.in_account(role.arn, text if arn is None else arn.account)
             else:
-                known = self._world.identities.get(text) or self._role_of_session(arn)
-                yield from filter(None, [known])
-
-    def _role_of_session(self, arn: Arn) -> IamIdentity | None:
-        """Return the role of a session's ARN, which lacks the role's path."""
-        if arn.service != "sts":
-            return None
-        name = arn.resource.split("/")[1]
-        own = self._own.get(arn.account, ())
-        return next((identity for identity in own if identity.kind == "role" and identity.name == name), None)
+                yield from filter(None, [self._world.identities.get(text)])
 
     def _people(self, caller: AccessCaller, role: IamIdentity) -> Iterator[AccessCaller]:
         """Yield the users and groups of Identity Center who use the role; the caller itself for all other roles."""
-        permission_set = role.name.removeprefix(_SIGN_IN_PREFIX).rpartition("_")[0]
-        is_sign_in = caller.principal.kind == "saml" and role.name.startswith(_SIGN_IN_PREFIX)
+        permission_set = role.name.removeprefix(SIGN_IN_PREFIX).rpartition("_")[0]
+        is_sign_in = caller.principal.kind == "saml" and role.name.startswith(SIGN_IN_PREFIX)
         names = self._assigned.get((role.account, permission_set), ()) if is_sign_in else ()
         yield from (caller._replace(group=name) for name in names)
         if not names:
@@ -183,6 +191,14 @@ def _trusts_anyone(role: IamIdentity) -> bool:
 
 
 _ASSUMING: Final = ("sts:assumerole", "sts:assumerolewithwebidentity", "sts:assumerolewithsaml")
+
+
+def _trusting(role: IamIdentity) -> Iterator[Statement]:
+    """Yield the Allow statements of the role's trust policy about assuming it."""
+    policy = role.trust.policy if role.trust is not None else None
+    for statement in policy.statements if policy is not None else ():
+        if statement.effect == "Allow" and _assumes(statement):
+            yield statement
 
 
 def _assumes(statement: Statement) -> bool:

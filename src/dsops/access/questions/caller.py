@@ -35,6 +35,15 @@ _OF_SESSIONS: Final = frozenset(
 
 Source: AWS IAM User Guide, global condition keys, properties of the role session.
 """
+_NOT_OF_USERS: Final = (
+    "aws:assumedroot",
+    "aws:chatbotsourcearn",
+    "aws:ec2instancesourceprivateipv4",
+    "aws:ec2instancesourcevpc",
+    "aws:federatedprovider",
+    "aws:sourceidentity",
+)
+"""Global keys that only sessions of roles have (AWS IAM User Guide, global condition keys)."""
 _MFA: Final = "aws:MultiFactorAuthPresent"
 
 
@@ -51,6 +60,8 @@ class AccessCaller(NamedTuple):
     """
     group: str = ""
     """For a caller who signs in with Identity Center: the name of the user or group."""
+    session: str = ""
+    """The name of a role's session, if a policy names this session; "" for any session."""
 
     @property
     def name(self) -> str:
@@ -64,9 +75,12 @@ class AccessCaller(NamedTuple):
         return self.principal.federated or self.principal.issuer_arn or self.principal.arn or self.principal.kind
 
 
-def caller_of(identity: IamIdentity) -> AccessCaller:
-    """Return a user as a caller, or a session of a role."""
-    return AccessCaller(read_caller(identity.arn, unique_id=identity.unique_id), identity)
+def caller_of(identity: IamIdentity, session_arn: str = "") -> AccessCaller:
+    """Return a user as a caller, or a session of a role: the one with the given ARN, or any session."""
+    if not session_arn:
+        return AccessCaller(read_caller(identity.arn, unique_id=identity.unique_id), identity)
+    principal = read_caller(session_arn, role_arn=identity.arn, unique_id=identity.unique_id)
+    return AccessCaller(principal, identity, session=session_arn.rpartition("/")[2])
 
 
 def provider_caller(provider: str) -> AccessCaller:
@@ -74,32 +88,62 @@ def provider_caller(provider: str) -> AccessCaller:
     return AccessCaller(read_caller(provider))
 
 
-def outside_caller(account: str, arn: str = "") -> AccessCaller:
+def outside_caller(account: str, arn: str = "", partition: str = "aws") -> AccessCaller:
     """Return a caller of an account that is not among the facts: the given user or role, or any of them."""
     identifier = _NO_ACCOUNT if account == ANY_OUTSIDE else account
-    identity = IamIdentity(arn or f"arn:aws:iam::{identifier}:user/anyone", "user", identifier, policies=(_EVERYTHING,))
-    if ":role/" in identity.arn:
+    any_user = f"arn:{partition}:iam::{identifier}:user/anyone"
+    identity = IamIdentity(arn or any_user, "user", identifier, policies=(_EVERYTHING,))
+    if ":role/" in identity.arn or ":assumed-role/" in identity.arn:
         identity = identity._replace(kind="role")
     return AccessCaller(read_caller(identity.arn), identity, outside=arn or account)
 
 
-def callers_beyond(world: OrganizationFacts, statement: Statement) -> Iterator[AccessCaller]:
-    """Yield the callers without an account of this world that a statement names.
+def callers_beyond(world: OrganizationFacts, statement: Statement, resource: str) -> Iterator[AccessCaller]:
+    """Yield the callers without an account of this world that a statement in the resource's policy names.
 
-    These are other accounts, providers, services and, for `*`, anyone.
+    These are other accounts, providers, services and, for `*` or a NotPrincipal, anyone.
     """
-    if statement.principals is None:
+    principals = statement.principals
+    if principals is None:
         return
-    for kind, text in statement.principals.written:
+    partition = resource.partition(":")[2].partition(":")[0] or "aws"
+    if principals.is_negated:
+        yield outside_caller(ANY_OUTSIDE, partition=partition)
+        return
+    for kind, text in principals.written:
+        arn = parse_arn(text)
         if kind in ("Federated", "Service"):
-            yield provider_caller(text)
+            if arn is None or is_account_id(arn.account):
+                yield provider_caller(text)
         elif text == "*":
-            yield outside_caller(ANY_OUTSIDE)
+            yield outside_caller(ANY_OUTSIDE, partition=partition)
         elif kind == "AWS":
-            arn = parse_arn(text)
-            account = text if is_account_id(text) else arn.account if arn is not None else ""
-            if account and account not in world.accounts:
-                yield outside_caller(account, text if arn is not None and arn.resource != "root" else "")
+            yield from _of_account(world, text, arn.partition if arn is not None else partition)
+
+
+def _of_account(world: OrganizationFacts, text: str, partition: str) -> Iterator[AccessCaller]:
+    """Yield the caller that an entry of type AWS names, unless it is a user or role of this world."""
+    arn = parse_arn(text)
+    account = arn.account if arn is not None else text
+    if not is_account_id(account):
+        return
+    if account not in world.accounts:
+        yield outside_caller(account, text if arn is not None and arn.resource != "root" else "", partition)
+    elif arn is not None and arn.resource_type == "federated-user":
+        yield AccessCaller(read_caller(text))
+
+
+def named_sessions(world: OrganizationFacts, statement: Statement) -> Iterator[AccessCaller]:
+    """Yield the sessions of this world's roles that a statement names by their ARNs, which lack the roles' paths."""
+    principals = statement.principals
+    for kind, text in principals.written if principals is not None else ():
+        arn = parse_arn(text) if kind == "AWS" and ":assumed-role/" in text else None
+        if arn is None:
+            continue
+        name = arn.resource.split("/")[1]
+        for identity in world.identities.values():
+            if identity.kind == "role" and identity.account == arn.account and identity.name == name:
+                yield caller_of(identity, text)
 
 
 class KnownKeys(NamedTuple):
@@ -112,6 +156,8 @@ class KnownKeys(NamedTuple):
 
     service: str = ""
     """The service of the action, in lower case. A request has no condition keys of other services."""
+    is_session: bool = True
+    """Whether the caller may be a session, whose requests have the keys of services and of identity providers."""
 
     def extended(self, context: Mapping[str, tuple[str, ...]]) -> KnownKeys:
         """Return these keys with more known values. A key with () is absent."""
@@ -130,9 +176,10 @@ class KnownKeys(NamedTuple):
 
     def _can_have(self, key: str) -> bool:
         prefix = key.partition(":")[0]
-        is_of_service = prefix in ("aws", "saml", self.service) or self.service.startswith(f"{prefix}-")
         # The keys of an OIDC provider begin with its host.
-        return is_of_service or "." in prefix or key in _OF_SESSIONS
+        if prefix == "saml" or "." in prefix or key in _OF_SESSIONS:
+            return self.is_session or prefix == self.service
+        return prefix in ("aws", self.service) or self.service.startswith(f"{prefix}-")
 
 
 def known_keys(world: OrganizationFacts, caller: AccessCaller, action: str, resource: str, account: str) -> KnownKeys:
@@ -146,6 +193,9 @@ def known_keys(world: OrganizationFacts, caller: AccessCaller, action: str, reso
     _learn_organization(context, absent, world, caller.principal.account, "aws:PrincipalOrg")
     _learn_organization(context, absent, world, account, "aws:ResourceOrg")
     identity = caller.identity
+    is_user = caller.principal.kind == "user" and not caller.outside
+    absent += _NOT_OF_USERS if is_user else ()
+    absent += ["aws:username"] if caller.principal.kind == "role-session" and not caller.outside else []
     if caller.outside:
         is_named = caller.outside not in (ANY_OUTSIDE, caller.principal.account)
         context |= {} if is_named else dict.fromkeys(_OF_CALLER, ())
@@ -163,7 +213,7 @@ def known_keys(world: OrganizationFacts, caller: AccessCaller, action: str, reso
         absent += [f"{prefix}:resourcetag/" for prefix in prefixes]
     if lower_case(action).startswith("secretsmanager:") and ":secret:" in resource:
         context["secretsmanager:SecretId"] = (resource,)
-    return KnownKeys(context, tuple(absent), lower_case(action.partition(":")[0]))
+    return KnownKeys(context, tuple(absent), lower_case(action.partition(":")[0]), is_session=not is_user)
 
 
 def _learn_organization(

@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple
 from dsops.access.facts.world import Gap, IamIdentity, Levels, OrganizationFacts, PolicyDocument, Resource
 from dsops.access.questions.alike import ConsultedParts, ids_of, keys_of, statements_of
 from dsops.access.questions.caller import AccessCaller, KnownKeys, known_keys
+from dsops.access.questions.deciding_case import DecidingCase, conditions_of, with_user_id
 from dsops.access.questions.gap_index import GapIndex
 from dsops.access.questions.policy_index import PolicyIndex
 from dsops.access.questions.witness import Search
@@ -66,6 +67,7 @@ class AccessAnswer(NamedTuple):
         return self.verdict in ("yes", "conditional")
 
 
+_SESSION_NAME: Final = "sts:rolesessionname"
 _GRANTING: Final = frozenset({"identity", "resource", "trust"})
 """The places of policies that can allow something; control policies and boundaries only limit."""
 
@@ -153,25 +155,22 @@ class Evaluator:
     def ask(self, caller: AccessCaller, topic: Topic) -> AccessAnswer:
         """Return whether the caller can do it, with the request that shows it."""
         account = self.account_of(topic.resource, caller)
-        policies = self._policies(caller, topic, account)
-        known = known_keys(self.world, caller, topic.action, topic.resource, account).extended(topic.context)
-        question = CaseQuestion(caller.principal, topic.action, topic.resource, account, known.context)
+        case = self._case(caller, topic, account)
         missing = tuple(self._missing(caller, topic, account))
-        ids, consulted = topic.consulted(policies)
-        request = request_of(question, self.now)
-        key = (ids, consulted.seen_of(request, known), missing)
+        ids, consulted = topic.consulted(case.policies)
+        request = request_of(case.question, self.now)
+        key = (ids, consulted.seen_of(request, case.known), missing, case.unique_id, caller.session)
         answer = topic.answers.get(key)
         if answer is None:
-            answer = topic.answers[key] = self._decided(question, policies, known, missing)
+            answer = topic.answers[key] = _of_session(caller, self._decided(case, missing))
             return answer
         if answer.needed:
-            request = request_of(question._replace(context={**question.context, **answer.needed}), self.now)
+            request = request_of(case.question._replace(context={**case.question.context, **answer.needed}), self.now)
         return answer._replace(decision=answer.decision._replace(request=request))
 
-    def _decided(
-        self, question: CaseQuestion, policies: PolicySet, known: KnownKeys, missing: Sequence[tuple[Unread, Gap]]
-    ) -> AccessAnswer:
-        answer = self._readable(question, policies, known)
+    def _decided(self, case: DecidingCase, missing: Sequence[tuple[Unread, Gap]]) -> AccessAnswer:
+        answer = self._readable(case)
+        question, policies, known, _ = case
         if not missing:
             return answer
         outcome = simulate(question, policies, [*_open(policies, known), *(unread for unread, _ in missing)], self.now)
@@ -179,6 +178,31 @@ class Evaluator:
         if answer.is_possible:
             return answer._replace(gaps=gaps) if not outcome.at_worst.is_allowed else answer
         return answer._replace(verdict="unknown", gaps=gaps) if outcome.at_best.is_allowed else answer
+
+    def allows_beyond(self, other: Evaluator, caller: AccessCaller, topic: Topic) -> AccessAnswer | None:
+        """Return an answer with a request that this world allows and the other one refuses; None if none was found.
+
+        The search looks at the conditions of both worlds. The caller may be unknown to the other world.
+        """
+        here = self._case(caller, topic, self.account_of(topic.resource, caller))
+        identity = caller.identity
+        if identity is not None and not caller.outside:
+            identity = other.world.identities.get(identity.arn, identity._replace(policies=()))
+        others_caller = caller._replace(identity=identity)
+        there = other._case(others_caller, topic, other.account_of(topic.resource, others_caller))
+        statements = [*statements_of(here.policies), *statements_of(there.policies)]
+        search = Search(statements, here.known.is_open, here.question.context)
+        needed = search.find(
+            lambda values: (
+                here.has_values(values)
+                and self._decide(here, values).is_allowed
+                and not other._decide(there, values).is_allowed
+            )
+        )
+        if needed is None:
+            return None
+        found = self._decide(here, needed)
+        return AccessAnswer("conditional", found, needed, tuple(_opened(found, here.policies, here.known)))
 
     def may_allow(self, caller: AccessCaller, topic: Topic) -> bool:
         """Whether a statement or a missing fact can allow it. If not, `ask` answers no, and takes longer."""
@@ -246,24 +270,31 @@ class Evaluator:
         known = self.resource_of(resource)
         return (resource,) if known is None or known.arn == resource else (resource, known.arn)
 
-    def _readable(self, question: CaseQuestion, policies: PolicySet, known: KnownKeys) -> AccessAnswer:
+    def _case(self, caller: AccessCaller, topic: Topic, account: str) -> DecidingCase:
+        known = known_keys(self.world, caller, topic.action, topic.resource, account).extended(topic.context)
+        question = CaseQuestion(caller.principal, topic.action, topic.resource, account, known.context)
+        return with_user_id(DecidingCase(question, self._policies(caller, topic, account), known), caller)
+
+    def _decide(self, case: DecidingCase, values: Mapping[str, tuple[str, ...]]) -> Decision:
+        """Return the engine's decision on the request with the given values of open keys."""
+        # A key that AWS sets itself, such as aws:TokenIssueTime, can't be left out.
+        context = {**case.question.context, **{key: texts for key, texts in values.items() if texts}}
+        return simulate(case.question._replace(context=context), case.policies, (), self.now).decision
+
+    def _readable(self, case: DecidingCase) -> AccessAnswer:
         """Return the answer of the facts that were read."""
+        question, policies, known, _ = case
         outcome = simulate(question, policies, _open(policies, known), self.now)
         if outcome.at_worst.is_allowed:
             return AccessAnswer("yes", outcome.decision if outcome.decision.is_allowed else outcome.at_worst)
         if not outcome.at_best.is_allowed:
             return AccessAnswer("no", outcome.decision)
-
-        def decide(values: Mapping[str, tuple[str, ...]]) -> Decision:
-            # A key that AWS sets itself, such as aws:TokenIssueTime, can't be left out.
-            context = {**question.context, **{key: texts for key, texts in values.items() if texts}}
-            return simulate(question._replace(context=context), policies, (), self.now).decision
-
-        search = Search([*statements_of(policies)], known.is_open, outcome.decision.request.context)
-        needed = search.find(lambda values: decide(values).is_allowed)
+        statements = [*statements_of(policies)]
+        search = Search(statements, known.is_open, outcome.decision.request.context)
+        needed = search.find(lambda values: case.has_values(values) and self._decide(case, values).is_allowed)
         if needed is None:
             return AccessAnswer("no" if search.is_complete else "unknown", outcome.decision)
-        found = decide(needed)
+        found = self._decide(case, needed)
         return AccessAnswer("conditional", found, needed, tuple(_opened(found, policies, known)))
 
     def _policies(self, caller: AccessCaller, topic: Topic, account: str) -> PolicySet:
@@ -320,21 +351,23 @@ class Evaluator:
                 yield Unread(gap.place, gap.why, gap.keys), gap
 
 
+def _of_session(caller: AccessCaller, answer: AccessAnswer) -> AccessAnswer:
+    """Return the answer with the name that the session needs, if only one session of the role was asked about."""
+    if not caller.session or not answer.is_possible:
+        return answer
+    return answer._replace(verdict="conditional", needed={**answer.needed, _SESSION_NAME: (caller.session,)})
+
+
 def _levels(levels: Levels, topic: Topic) -> tuple[tuple[Policy, ...], ...]:
     return tuple(
         tuple(policy for document in level if (policy := topic.relevant(document)).statements) for level in levels
     )
 
 
-def _conditions(policies: PolicySet) -> Iterator[tuple[Statement, Condition]]:
-    for statement in statements_of(policies):
-        yield from ((statement, condition) for condition in statement.conditions)
-
-
 def _opened(found: Decision, policies: PolicySet, known: KnownKeys) -> Iterator[OpenCondition]:
     """Yield the open conditions of the Allow statements that allow the found request, and of all Deny statements."""
     allowing = {id(match.statement) for reason in found.reasons for match in reason.matched}
-    for statement, condition in _conditions(policies):
+    for statement, condition in conditions_of(policies):
         is_deciding = statement.effect == "Deny" or id(statement) in allowing
         if is_deciding and known.is_open(lower_case(condition.key)):
             yield OpenCondition(condition, statement.effect)

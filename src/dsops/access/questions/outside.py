@@ -35,9 +35,10 @@ def public_uses(evaluator: Evaluator, assumptions: Assumptions) -> tuple[Outside
     """Return what anyone can do: without credentials, from any account, or as any customer of a shared provider."""
     uses = [*_role_uses(evaluator, assumptions, is_anyone)]
     for resource in evaluator.world.resources:
+        any_account = outside_caller(ANY_OUTSIDE, partition=resource.split(":")[1])
         for action, asked in data_requests(resource):
             topic = Topic(action, asked)
-            for caller in (ANONYMOUS, outside_caller(ANY_OUTSIDE)):
+            for caller in (ANONYMOUS, any_account):
                 use = _use(evaluator, caller, topic)
                 if use is not None:
                     uses.append(use)
@@ -54,7 +55,7 @@ def external_uses(evaluator: Evaluator, assumptions: Assumptions) -> tuple[Outsi
             caller.name: caller
             for statement in (policy.statements if policy is not None else ())
             if statement.effect == "Allow"
-            for caller in callers_beyond(evaluator.world, statement)
+            for caller in callers_beyond(evaluator.world, statement, resource)
             if _is_named_account(caller, None)
         }
         for action, asked in data_requests(resource):
@@ -66,7 +67,7 @@ def external_uses(evaluator: Evaluator, assumptions: Assumptions) -> tuple[Outsi
 def _role_uses(evaluator: Evaluator, assumptions: Assumptions, is_wanted: _Test) -> Iterator[OutsideUse]:
     for identity in evaluator.world.identities.values():
         if identity.kind == "role":
-            for assumption in assumptions.of(identity.arn):
+            for assumption in assumptions.from_beyond(identity):
                 if is_wanted(assumption.caller, assumption.answer):
                     yield OutsideUse(assumption.caller, assumption.action, identity.arn, assumption.answer)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from dsops.access.facts.world import Gap
 from dsops.access.questions.assuming import Assumptions, Settled
-from dsops.access.questions.caller import AccessCaller, caller_of, callers_beyond
+from dsops.access.questions.caller import AccessCaller, caller_of, callers_beyond, named_sessions
 from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic, Verdict
 from dsops.access.questions.samples import samples_of
 
@@ -88,8 +88,22 @@ def who_can(evaluator: Evaluator, assumptions: Assumptions, action: str, resourc
     gaps = [gap for gap in evaluator.world.gaps if gap.place == "identities"]
     roles = [way.caller.identity for way in ways if way.caller.identity is not None and not way.caller.outside]
     gaps += filter(None, (assumptions.gap_of(role) for role in roles if role.kind == "role"))
+    gaps += _unnamed(evaluator, action, resource)
     kept = tuple(entry for name, entry in stopped.items() if name not in able)
     return WhoCan(action, resource, tuple(ways), kept, tuple(gaps))
+
+
+def _unnamed(evaluator: Evaluator, action: str, resource: str) -> Iterator[Gap]:
+    """Yield the principals in the resource's policy that are no principals of IAM, such as canonical users."""
+    document = evaluator.resource_policy(resource)
+    known = evaluator.resource_of(resource)
+    for statement in Topic(action, resource).relevant(document).statements if document is not None else ():
+        if statement.effect != "Allow" or statement.principals is None or statement.principals.is_negated:
+            continue
+        for kind, text in statement.principals.written:
+            if kind == "CanonicalUser" or ":iam::cloudfront:" in text:
+                why = f"its policy allows {text}, and dsops does not know who that is"
+                yield Gap(known.account if known is not None else "", "resource", why, resource)
 
 
 def _candidates(evaluator: Evaluator, topic: Topic) -> Iterator[AccessCaller]:
@@ -101,12 +115,11 @@ def _candidates(evaluator: Evaluator, topic: Topic) -> Iterator[AccessCaller]:
     document = evaluator.resource_policy(topic.resource)
     if document is None or document.kind == "trust":
         return
-    callers = {
-        caller.name: caller
-        for statement in topic.relevant(document).statements
-        if statement.effect == "Allow"
-        for caller in callers_beyond(evaluator.world, statement)
-    }
+    callers: dict[str, AccessCaller] = {}
+    for statement in topic.relevant(document).statements:
+        if statement.effect == "Allow":
+            callers |= {caller.name: caller for caller in callers_beyond(evaluator.world, statement, topic.resource)}
+            yield from named_sessions(evaluator.world, statement)
     yield from callers.values()
 
 

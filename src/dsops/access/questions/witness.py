@@ -23,6 +23,8 @@ _FAR: Final = "203.0.113.9"
 _OTHER: Final = "another-value"
 _PLAIN: Final[Mapping[str, Values]] = {
     "aws:requestedregion": ("us-east-1",),
+    "aws:useragent": ("client",),
+    "aws:viaawsservice": ("false",),
     "secretsmanager:versionstage": ("AWSCURRENT",),
     "sts:rolesessionname": ("session",),
 }

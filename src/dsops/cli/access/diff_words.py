@@ -76,7 +76,8 @@ def _refusal(change: AccessChange) -> tuple[str, ...]:
     side = "before" if change.kind == "opened" else "now"
     if change.refusal is not None:
         return (f"{side}: {reason_text(change.refusal)}",)
-    return (f"{side}: only under conditions",) if change.was_conditional else ()
+    conditions = "conditions" if change.way.verdict == "yes" else "other conditions"
+    return (f"{side}: only under {conditions}",) if change.was_conditional else ()
 
 
 def text_lines(world: OrganizationFacts, comparison: Comparison) -> list[str]:

@@ -32,7 +32,7 @@ def _external(arguments: Arguments, runtime: Runtime) -> int:
 def _show(arguments: Arguments, runtime: Runtime, find: _Find, words: str) -> int:
     world = load_world(arguments, runtime)
     uses = find(*questions_of(world, runtime))
-    gaps = [gap for gap in world.gaps if gap.place in ("resources", "resource", "trust")]
+    gaps = [gap for gap in world.gaps if gap.place in ("identities", "resources", "resource", "trust")]
     if arguments.switch("--json"):
         answer_json({"uses": [_value(use) for use in uses], "not_known": gaps_value(gaps)})
     else:
