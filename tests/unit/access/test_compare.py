@@ -178,3 +178,22 @@ def test_mistakes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert "two states are needed" in run(capfd, str(file))[2]
     assert "a plan has both sides" in run(capfd, str(file), "--plan", str(file))[2]
     assert "is not a plan of Terraform" in run(capfd, "--plan", str(file))[2]
+
+
+def test_a_new_escalation_is_told_on_request(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A user who may write the policies of an administrator's role gains its permissions; before, nobody did."""
+    before, after = tmp_path / "a.json", tmp_path / "b.json"
+    admin = {"Root": {"trust": trust({"Service": "ec2.amazonaws.com"}), "policies": [policy({"Action": "*"})]}}
+    grant = policy(
+        {"Action": "iam:UpdateAssumeRolePolicy", "Resource": f"arn:aws:iam::{ACCOUNT}:role/Root"}, HOP["Statement"][0]
+    )
+    before.write_text(json.dumps({"accounts": {ACCOUNT: {"users": {"bob": {}}, "roles": admin}}}), encoding="utf-8")
+    after.write_text(
+        json.dumps({"accounts": {ACCOUNT: {"users": {"bob": {"policies": [grant]}}, "roles": admin}}}), encoding="utf-8"
+    )
+    code, text, _ = run(capfd, str(before), str(after), "--fail-on", "escalation")
+    reverse, _, _ = run(capfd, str(after), str(before), "--fail-on", "escalation")
+
+    assert (6, 0) == (code, reverse)
+    assert "1 principal can newly gain more permissions\n" in text
+    assert f"  user bob of {ACCOUNT} becomes role Root of {ACCOUNT}" in text

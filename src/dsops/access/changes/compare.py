@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
 from dsops.access.changes.affected import Sides, affected_topics, changed_arns, changed_documents
+from dsops.access.escalations.find import Escalation
 from dsops.access.facts.world import Gap, OrganizationFacts, PolicyDocument
 from dsops.access.questions.assuming import ASSUME, SIGN_IN_PREFIX, Assumption, Assumptions
 from dsops.access.questions.caller import AccessCaller
@@ -50,6 +51,8 @@ class Comparison(NamedTuple):
     """The facts of the state after the change that could not be read."""
     left_out: int
     """The number of questions that were not asked, because there are too many."""
+    escalations: tuple[Escalation, ...] = ()
+    """The escalations that the change makes possible, if they were asked for."""
 
 
 class _Side:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from dsops.access.changes.compare import Comparison, compare
+from dsops.access.changes.escalated import new_escalations
 from dsops.access.facts.cdk_folder import read_cdk_folder
 from dsops.access.facts.templates import read_plan
 from dsops.access.facts.world import OrganizationFacts, merge_worlds, overlaid
@@ -43,12 +44,13 @@ FORMAT = Flag(
 )
 FAIL_ON = Flag(
     "--fail-on",
-    "exit with 6 if the change opens any access, or if it opens something to anyone",
+    "exit with 6 if the change opens any access, opens something to anyone, or lets a principal gain permissions",
     value="WHAT",
-    choices=("new-access", "public"),
+    choices=("new-access", "public", "escalation"),
     own_variable="DSOPS_ACCESS_FAIL_ON",
 )
 
+_ESCALATION: Final = "escalation"
 _LINES: Final[Mapping[str, Callable[[OrganizationFacts, Comparison], list[str]]]] = {
     "text": text_lines,
     "markdown": markdown_lines,
@@ -63,6 +65,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         merged = merge_worlds(base)
         before, after = overlaid(merged, before), overlaid(merged, after)
     comparison = compare(before, after, runtime.now())
+    if arguments.text("--fail-on") == _ESCALATION:
+        comparison = comparison._replace(escalations=new_escalations(before, after, runtime.now()))
     runtime.report(DONE)
     chosen = "json" if arguments.switch("--json") else arguments.text("--format") or "text"
     if chosen == "json":
@@ -82,6 +86,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 def _is_failure(what: str, comparison: Comparison) -> bool:
     if what == "public":
         return any(change.is_public for change in comparison.opened)
+    if what == _ESCALATION:
+        return bool(comparison.escalations)
     return bool(what) and bool(comparison.opened)
 
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 from dsops.access.changes.compare import AccessChange, Comparison
 from dsops.access.facts.world import OrganizationFacts
 from dsops.cli.access.answers import answer_value, gaps_value, steps_value
-from dsops.cli.access.diff_words import sentences_of
+from dsops.cli.access.diff_words import opened_sentences
 from dsops.cli.framework.output import Json
 from dsops.cli.framework.sarif import file_uri, sarif_document
 from dsops.text import clean
@@ -19,6 +19,15 @@ def comparison_value(comparison: Comparison) -> Json:
     """Return the comparison for JSON, with the request that shows each difference."""
     return {
         "opened": [_change_value(change) for change in comparison.opened],
+        "escalations": [
+            {
+                "principal": each.caller.name,
+                "rule": each.rule.identifier,
+                "target": each.target,
+                "verdict": each.verdict,
+            }
+            for each in comparison.escalations
+        ],
         "closed": [_change_value(change) for change in comparison.closed],
         "not_compared": comparison.left_out,
         "not_known": gaps_value(comparison.gaps),
@@ -41,7 +50,7 @@ def sarif_value(world: OrganizationFacts, comparison: Comparison, file: str) -> 
     """Return a SARIF log with a result for each resource that is newly reached."""
     uri = file_uri(file)
     results: list[Json] = []
-    for resource in sentences_of(world, comparison.opened):
+    for resource in opened_sentences(world, comparison):
         rule = _PUBLIC if resource.is_public else _NEW
         details = "\n".join(head for head, _ in resource.entries)
         text = clean(resource.title)

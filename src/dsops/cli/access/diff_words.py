@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 from dsops.access.changes.affected import ANY_ROLE_NAME
 from dsops.access.changes.compare import AccessChange, Comparison
+from dsops.access.escalations.find import Escalation
 from dsops.access.facts.world import OrganizationFacts
 from dsops.access.questions.naming import account_text, arn_text, caller_text
 from dsops.cli.access.answers import actions_text, condition_texts, reason_text
+from dsops.cli.access.escalations import requests_text, target_text
 from dsops.cli.framework.screen import dimmed, heading, wrapped
 from dsops.text import clean, counted
 
@@ -40,6 +42,22 @@ def sentences_of(world: OrganizationFacts, changes: Iterable[AccessChange]) -> I
             verb = "newly reaches" if kind == "opened" else "no longer reaches"
         title = f"{counted(len(callers), 'principal')} {verb} {_target(world, resource)}"
         yield ChangedResource(title, entries, any(change.is_public for change in members))
+
+
+def opened_sentences(world: OrganizationFacts, comparison: Comparison) -> Iterator[ChangedResource]:
+    """Yield what the change opens: resources and roles, then the permissions that principals can newly gain."""
+    yield from sentences_of(world, comparison.opened)
+    if comparison.escalations:
+        callers = {escalation.caller.name for escalation in comparison.escalations}
+        title = f"{counted(len(callers), 'principal')} can newly gain more permissions"
+        yield ChangedResource(title, tuple(_escalated(world, each) for each in comparison.escalations), is_public=False)
+
+
+def _escalated(world: OrganizationFacts, escalation: Escalation) -> tuple[str, tuple[str, ...]]:
+    rule = escalation.rule
+    head = f"{caller_text(world, escalation.caller)} becomes {target_text(world, escalation)}"
+    conditions = condition_texts(request.answer for request in escalation.requests)
+    return f"{head}: {rule.title} ({rule.identifier})", (requests_text(escalation), *conditions)
 
 
 def _whole(resource: str) -> str:
@@ -83,8 +101,8 @@ def _refusal(change: AccessChange) -> tuple[str, ...]:
 def text_lines(world: OrganizationFacts, comparison: Comparison) -> list[str]:
     """Return the comparison for a terminal."""
     lines = []
-    for changes in (comparison.opened, comparison.closed):
-        for resource in sentences_of(world, changes):
+    for resources in (opened_sentences(world, comparison), sentences_of(world, comparison.closed)):
+        for resource in resources:
             note = " (public)" if resource.is_public else ""
             lines.append(heading(clean(f"{resource.title}{note}"), 1))
             for head, details in resource.entries:
@@ -96,10 +114,11 @@ def text_lines(world: OrganizationFacts, comparison: Comparison) -> list[str]:
 def markdown_lines(world: OrganizationFacts, comparison: Comparison) -> list[str]:
     """Return the comparison as a comment for a pull request."""
     lines = ["## What this change does to access", ""]
-    for title, changes in (("Opened", comparison.opened), ("Closed", comparison.closed)):
-        if changes:
+    opened, closed = opened_sentences(world, comparison), sentences_of(world, comparison.closed)
+    for title, resources in (("Opened", [*opened]), ("Closed", [*closed])):
+        if resources:
             lines += [f"### {title}", ""]
-        for resource in sentences_of(world, changes):
+        for resource in resources:
             lines += [f"**{_markdown(resource.title)}**{' (public)' if resource.is_public else ''}", ""]
             for head, details in resource.entries:
                 lines.append(f"- {_markdown(head)}")
@@ -111,7 +130,7 @@ def markdown_lines(world: OrganizationFacts, comparison: Comparison) -> list[str
 def github_lines(world: OrganizationFacts, comparison: Comparison) -> list[str]:
     """Return an annotation of GitHub Actions for each resource that is newly reached."""
     lines = []
-    for resource in sentences_of(world, comparison.opened):
+    for resource in opened_sentences(world, comparison):
         level = "error" if resource.is_public else "warning"
         details = "; ".join(head for head, _ in resource.entries)
         lines.append(f"::{level} title={_property(resource.title)}::{_data(details)}")
@@ -119,7 +138,8 @@ def github_lines(world: OrganizationFacts, comparison: Comparison) -> list[str]:
 
 
 def _ending(comparison: Comparison) -> list[str]:
-    lines = [] if comparison.opened or comparison.closed else ["the change opens and closes no access"]
+    has_changes = comparison.opened or comparison.closed or comparison.escalations
+    lines = [] if has_changes else ["the change opens and closes no access"]
     if comparison.left_out:
         lines.append(f"not compared: {counted(comparison.left_out, 'question')} more, which changed policies are about")
     reasons = dict.fromkeys(gap.why for gap in comparison.gaps)

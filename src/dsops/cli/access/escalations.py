@@ -186,8 +186,8 @@ def _print_ways(report: _Report, ways: Sequence[Escalation], *, shows_all: bool)
     world, first = report.world, ways[0]
     more = "" if len(ways) == 1 or shows_all else f", or {counted(len(ways) - 1, 'other')}"
     for each in ways if shows_all else ways[:1]:
-        print_line(f"becomes {_target_text(world, each)}{more}: {each.rule.title} ({each.rule.identifier})", 2)
-        print_line(_requests_text(each), 6)
+        print_line(f"becomes {target_text(world, each)}{more}: {each.rule.title} ({each.rule.identifier})", 2)
+        print_line(requests_text(each), 6)
         print_conditions(request.answer for request in each.requests)
         if each.verdict == "unknown":
             print_line("not certain: no request was found, or a fact is missing", 6)
@@ -199,7 +199,7 @@ def _print_ways(report: _Report, ways: Sequence[Escalation], *, shows_all: bool)
         print_line(f"assuming that {first.rule.assumes}", 6)
 
 
-def _requests_text(escalation: Escalation) -> str:
+def requests_text(escalation: Escalation) -> str:
     """Return the requests with the resources as in ARNs, without the account."""
     actions: dict[str, list[str]] = {}
     for request in escalation.requests:
@@ -207,7 +207,8 @@ def _requests_text(escalation: Escalation) -> str:
     return "; ".join(f"{' and '.join(names)} on {resource.split(':', 5)[-1]}" for resource, names in actions.items())
 
 
-def _target_text(world: OrganizationFacts, escalation: Escalation) -> str:
+def target_text(world: OrganizationFacts, escalation: Escalation) -> str:
+    """Return in words what the principal of an escalation becomes."""
     gain = escalation.gain
     if escalation.rule.target == "self":
         return "an administrator" if gain.is_administrator else f"more ({gain.permission})"
