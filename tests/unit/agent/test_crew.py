@@ -182,8 +182,9 @@ def test_a_request_that_computes_for_long_loses_the_turn() -> None:
     assert pool.done == [1, 2, 0]
 
 
-def test_requests_do_the_rest_together() -> None:
+def test_requests_do_the_rest_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request continues after the queued requests have computed as far; at most 16 of them wait for each other."""
+    monkeypatch.setattr(thread_pool, "_LATE_SECONDS", PATIENCE_SECONDS)
     is_queued = threading.Event()
     steps: list[str] = []
 

@@ -73,7 +73,7 @@ class Condition(NamedTuple):
 def fold_context(context: Mapping[str, tuple[str, ...]]) -> Context:
     """Return the context with keys in lower case: condition keys, tag keys included, are case-insensitive."""
     # A call of `lower_case` takes longer than the conversion.
-    folded = {key.lower() if key.isascii() else lower_case(key): values for key, values in context.items()}
+    folded = {lower_case(key): values for key, values in context.items()}
     if len(folded) != len(context):  # When one key occurs in two spellings, the values of both are merged.
         folded = {}
         for key, values in context.items():
