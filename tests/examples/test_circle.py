@@ -3,7 +3,8 @@
 The command is a program with boto3 that reads the secrets of the example's environment with the session of its store,
 and for `assume-root` the example's own audit.py. The run is recorded in the sandbox, `dsops policy generate --from`
 makes a policy of it, and the same command runs guarded by exactly this policy. Without an action of the policy, the
-replay fails for each action, and the guarded command fails for the last one.
+replay fails for each action, and the guarded command fails for the last one. CI runs one circle in three, and `make
+nightly` the others.
 
 Not here:
 
@@ -26,6 +27,7 @@ import yaml
 
 from dsops.cli import main
 from tests.examples.test_examples import EXAMPLES
+from tests.groups import marks_of_rest
 from tests.scripts.script import Step, run
 
 NOT_HERE = {"eks-pod-identity", "organisation"}
@@ -115,8 +117,14 @@ def _before(lines: list[str], end: str) -> str:
 CIRCLES = [circle for example in EXAMPLES if example.name not in NOT_HERE for circle in circles_of(example)]
 
 
-@pytest.mark.clients
-@pytest.mark.parametrize("circle", CIRCLES, ids=lambda each: f"{each.example.name}-{each.flags.rpartition(' ')[2]}")
+@pytest.mark.parametrize(
+    "circle",
+    [
+        pytest.param(circle, marks=marks_of_rest(number, 3) or [pytest.mark.clients])
+        for number, circle in enumerate(CIRCLES)
+    ],
+    ids=lambda each: f"{each.example.name}-{each.flags.rpartition(' ')[2]}",
+)
 def test_a_run_works_under_its_recorded_policy(circle: Circle, tmp_path: Path) -> None:
     """The policy of a recorded run allows the run, and each action of it is needed."""
     folder = tmp_path / "examples" / circle.example.name
