@@ -124,3 +124,19 @@ def test_names_with_control_characters_are_shown_escaped(
 
     assert "\x1b" not in text
     assert "\\x1b" in text
+
+
+@pytest.mark.parametrize(
+    ("action", "text"),
+    [
+        ("s3:GetObjekt", "did you mean `s3:GetObject`?"),
+        ("secretmanager:GetSecretValue", "`secretsmanager:GetSecretValue`"),
+    ],
+)
+def test_a_misspelled_action_is_noted(seed: str, capfd: pytest.CaptureFixture[str], action: str, text: str) -> None:
+    """Nobody can do an action that does not exist, so the answer comes with a note; an existing action has none."""
+    _, noted = run(capfd, "who-can", action, "*", "--from", seed)
+    _, silent = run(capfd, "who-can", READ, "prod/db", "--from", seed)
+
+    assert text in noted
+    assert "AWS's reference" not in silent

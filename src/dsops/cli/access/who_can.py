@@ -8,11 +8,12 @@ from dsops.access.questions.who_can import WhoCan, who_can
 from dsops.cli.access.answers import gaps_value, print_gaps, print_stopped, print_way, stopped_value, way_value
 from dsops.cli.access.facts import FROM, load_world, questions_of
 from dsops.cli.framework.command import Arguments, Command, Operand
-from dsops.cli.framework.output import answer, answer_json
+from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.screen import heading
-from dsops.errors import UsageError
-from dsops.policy import check_exact_action
+from dsops.errors import UsageError, nearest
+from dsops.policy import ServiceFacts, check_exact_action, lower_case
 from dsops.runtime import Runtime
+from dsops.service_reference import open_reference
 from dsops.text import clean, counted
 
 ACTION = Operand("ACTION", "an action, such as `secretsmanager:GetSecretValue`")
@@ -46,6 +47,25 @@ def check_action_name(text: str) -> None:
         check_exact_action(text)
     except ValueError as error:
         raise UsageError(f"`{text}` can't be asked about", why=str(error), hint="write `service:Action`") from error
+    _note_unknown_name(text)
+
+
+def _note_unknown_name(action: str) -> None:
+    """Write a note about an action that AWS's reference lacks: a misspelled action is one that nobody can do."""
+    reference = open_reference()
+    prefix, _, name = lower_case(action).partition(":")
+    if reference is None:
+        return
+    service = reference.service(prefix)
+    known = reference.services() if service is None else service.actions
+    if service is None or name not in known:
+        near = nearest(prefix if service is None else name, known)
+        meant = f"{near}:{action.partition(':')[2]}" if service is None else f"{prefix}:{_written(service, near)}"
+        note(f"AWS's reference has no action `{clean(action)}`" + (f"; did you mean `{meant}`?" if near else ""))
+
+
+def _written(service: ServiceFacts, name: str) -> str:
+    return service.actions[name].name if name else ""
 
 
 def _print(world: OrganizationFacts, found: WhoCan) -> None:
