@@ -51,7 +51,7 @@ def check_action_name(text: str) -> None:
 
 
 def _note_unknown_name(action: str) -> None:
-    """Write a note about an action that AWS's reference lacks: it would be denied to all, which looks like an answer."""
+    """Write a note about an action that AWS's reference lacks: a misspelled action is one that is never allowed."""
     reference = open_reference()
     prefix, _, name = lower_case(action).partition(":")
     if reference is None:
