@@ -1,6 +1,6 @@
 """A made-up company of any size, in the files that `dsops access collect` writes, with an answer that is known.
 
-An account has ten roles and five users with forty policies. The roles of many accounts are alike: administrators whom
+An account has ten roles and five users with forty policies. The roles of many accounts are alike: administrators that
 the first account may become with MFA, deployment by tokens of GitHub, roles of services, a partner with an external ID.
 In one account of ten, a role trusts `*` within the organization. A chain of three roles leads from a user of the second
 account to the secret `vault/key` of the last account.

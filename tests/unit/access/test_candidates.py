@@ -51,7 +51,7 @@ def test_each_caller_that_a_policy_may_allow_is_a_candidate(world: OrganizationF
 @settings(max_examples=examples(100), deadline=None)
 @given(seeds().map(lambda seed: world_of(**seed)), st.lists(OF_CALLERS, max_size=2))
 def test_all_who_can_assume_a_role_are_found(world: OrganizationFacts, gaps: list[Gap]) -> None:
-    """The callers of a role are those for whom the engine's answer is not `no`."""
+    """A role can be assumed by each principal for which the engine's answer is not `no`."""
     evaluator = Evaluator(world._replace(gaps=(*world.gaps, *gaps)), NOW)
     assumptions = Assumptions(evaluator)
     for role in ROLES:

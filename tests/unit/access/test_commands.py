@@ -111,7 +111,7 @@ def test_mistakes_are_named(capfd: pytest.CaptureFixture[str], words: tuple[str,
 def test_names_with_control_characters_are_shown_escaped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A dump is somebody else's text: its names don't reach the terminal as control sequences."""
+    """The names in a dump are not trusted: they don't reach the terminal as control sequences."""
     monkeypatch.chdir(tmp_path)
     user = {
         "Arn": f"arn:aws:iam::{ACCOUNT}:user/\x1b]0;owned\x07<script>",

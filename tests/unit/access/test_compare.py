@@ -181,7 +181,7 @@ def test_mistakes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_new_escalation_is_told_on_request(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A user who may write the policies of an administrator's role gains its permissions; before, nobody did."""
+    """A user who may write the policies of an administrator's role can gain its permissions; before, none could."""
     before, after = tmp_path / "a.json", tmp_path / "b.json"
     admin = {"Root": {"trust": trust({"Service": "ec2.amazonaws.com"}), "policies": [policy({"Action": "*"})]}}
     grant = policy(

@@ -51,7 +51,7 @@ def test_a_rule_is_proven_to_its_end(identifier: str, process: SandboxProcess) -
 
 @pytest.mark.parametrize("identifier", PART)
 def test_a_rule_is_proven_up_to_what_the_sandbox_does(identifier: str, process: SandboxProcess) -> None:
-    """The calls succeed; the sandbox signs nobody in and runs no code, and the proof says so."""
+    """The calls succeed; the sandbox has no sign-in and runs no code, and the proof says so."""
     world, escalation = escalation_of(identifier)
     proof = Prover(world, process).prove(escalation)
 

@@ -113,7 +113,14 @@ def test_traps_around_pass_role(account: dict[str, Any]) -> None:
         {"Action": "iam:PutRolePolicy"},
         {"Action": "iam:CreatePolicyVersion", "Resource": f"{IAM}:policy/not-attached"},
     ],
-    ids=["another user", "own keys", "another policy", "boundary required", "a user is no role", "policy of nobody"],
+    ids=[
+        "another user",
+        "own keys",
+        "another policy",
+        "boundary required",
+        "a user is no role",
+        "policy that is attached to no user",
+    ],
 )
 def test_traps_around_own_policies(statement: dict[str, Any]) -> None:
     """Permissions that look dangerous, and are limited to what gives nothing."""

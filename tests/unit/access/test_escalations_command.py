@@ -106,7 +106,7 @@ def test_types_without_a_known_resource_are_named(facts: str, capfd: pytest.Capt
     assert "not checked, because the facts contain no resource with a role of these types" in out
 
 
-@pytest.mark.parametrize(("flag", "name"), [("--principal", "nobody"), ("--rule", "iam-999")])
+@pytest.mark.parametrize(("flag", "name"), [("--principal", "missing"), ("--rule", "iam-999")])
 def test_unknown_names_are_refused(flag: str, name: str, facts: str, capfd: pytest.CaptureFixture[str]) -> None:
     """A principal or rule that does not exist is a usage error."""
     code, _, err = run(capfd, "--from", facts, flag, name)

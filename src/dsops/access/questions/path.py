@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from dsops.access.questions.assuming import ASSUME, Assumption, Assumptions
-from dsops.access.questions.caller import AccessCaller, caller_of
+from dsops.access.questions.caller import AccessCaller
 from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic
 from dsops.access.questions.who_can import Way, WayStep, cost_of
 
@@ -43,9 +43,3 @@ def _step(role: str, assumption: Assumption) -> WayStep:
 def refusal(evaluator: Evaluator, caller: AccessCaller, role: str) -> AccessAnswer:
     """Return the answer to the principal's own AssumeRole request for the role."""
     return evaluator.ask(caller, Topic(ASSUME, role))
-
-
-def caller_named(evaluator: Evaluator, arn: str) -> AccessCaller | None:
-    """Return the user or role with this ARN as a caller; None if it is not among the facts."""
-    identity = evaluator.world.identities.get(arn)
-    return caller_of(identity) if identity is not None else None

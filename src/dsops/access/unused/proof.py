@@ -1,6 +1,6 @@
 """Check that a tightened policy still allows every call of the logs.
 
-The check reads the tightened policy's text anew, so that a mistake of `tighten` can't hide in it.
+The check parses the tightened policy's text, so that it finds a mistake of `tighten`.
 """
 
 from __future__ import annotations

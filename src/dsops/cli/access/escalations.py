@@ -9,8 +9,8 @@ from dsops.access.escalations.chains import RouteToRole, by_principal, routes_to
 from dsops.access.escalations.find import Escalation, Escalations
 from dsops.access.escalations.rules import Rule
 from dsops.access.escalations.table import ESCALATION_RULES
-from dsops.access.facts.world import Gap, IamIdentity, OrganizationFacts
-from dsops.access.questions.naming import arn_text, caller_text
+from dsops.access.facts.world import Gap, OrganizationFacts
+from dsops.access.questions.naming import arn_text, caller_text, find_principal
 from dsops.cli.access.answers import answer_value, gaps_value, print_conditions, print_gaps, print_line
 from dsops.cli.access.facts import FROM, load_world, questions_of
 from dsops.cli.framework.command import Arguments, Command, Flag
@@ -87,7 +87,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     escalations = Escalations(evaluator, assumptions, rules)
     name = arguments.text("--principal")
     if name:
-        found = escalations.find_from(_identity_named(world, name))
+        found = escalations.find_from(world.identities[find_principal(world, name)])
     else:
         found = [*escalations.find(world.identities.values())]
     roles = {each.caller.name: each.caller.identity for each in found if each.caller.identity is not None}
@@ -142,19 +142,6 @@ def _rules(arguments: Arguments) -> tuple[Rule, ...]:
         return tuple(known[identifier] for identifier in dict.fromkeys(named))
     is_included = arguments.switch("--include-assume")
     return tuple(rule for rule in ESCALATION_RULES if is_included or rule.target != "assumed")
-
-
-def _identity_named(world: OrganizationFacts, name: str) -> IamIdentity:
-    """Return the user or role with this name or ARN. Raises UsageError if none or several have it."""
-    named = [each for each in world.identities.values() if name in (each.arn, each.name)]
-    if not named:
-        raise UsageError(
-            f"no user or role is called `{name}`", why="none of the facts has this name", hint="write its ARN"
-        )
-    if len(named) > 1:
-        listed = ", ".join(each.arn for each in named[:_MOST_SHOWN])
-        raise UsageError(f"{len(named)} users and roles are called `{name}`", why=listed, hint="write one of the ARNs")
-    return named[0]
 
 
 def _print(report: _Report, *, shows_all: bool) -> None:

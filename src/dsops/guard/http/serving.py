@@ -59,7 +59,7 @@ class Serving:
                     pass
         finally:
             # Accept no more, and let the tasks of accepted connections begin: `close` would leave their sockets open.
-            with suppress(NotImplementedError):  # Windows
+            with suppress(NotImplementedError):  # the event loop of Windows has no readers
                 loop.remove_reader(listener)
             await asyncio.sleep(0)
             server.close()
