@@ -59,4 +59,4 @@ class Desk:
 
     def __exit__(self, *_: object) -> None:
         ask_agent(self.environ, "stop")
-        shutil.rmtree(self.environ["XDG_RUNTIME_DIR"])
+        shutil.rmtree(self.environ["XDG_RUNTIME_DIR"], ignore_errors=True)

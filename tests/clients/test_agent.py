@@ -91,7 +91,7 @@ def ada(sandbox: LocalAws, tmp_path: Path) -> Iterator[Ada]:
     person = Ada(sandbox, tmp_path)
     yield person
     person.dsops("agent", "stop")
-    shutil.rmtree(person.environ["XDG_RUNTIME_DIR"])
+    shutil.rmtree(person.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
 
 
 def test_a_session_that_aws_calls_expired_is_replaced(ada: Ada) -> None:

@@ -437,7 +437,7 @@ def test_the_agent_serves_sessions_of_the_key_and_does_not_hold_it(desk: Desk) -
         assert "the keyring has no key named `ada`" in done.stderr
     finally:
         desk.dsops("agent", "stop")
-        shutil.rmtree(desk.environ["XDG_RUNTIME_DIR"])
+        shutil.rmtree(desk.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
 
 
 def test_the_aws_cli_starts_from_the_keyring(desk: Desk) -> None:

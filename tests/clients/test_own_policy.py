@@ -139,7 +139,7 @@ def ada(request: pytest.FixtureRequest, sandbox: LocalAws, tmp_path: Path) -> It
     yield person
     if request.param:
         person.dsops("agent", "stop")
-        shutil.rmtree(person.environ["XDG_RUNTIME_DIR"])
+        shutil.rmtree(person.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
 
 
 def refusal(call: Any, **parameters: object) -> str:

@@ -191,7 +191,8 @@ class Agent(Dsops):
 
     def __exit__(self, *_: object) -> None:
         self.ask("stop")
-        shutil.rmtree(self.sockets)
+        # The agent may still be deleting its own files.
+        shutil.rmtree(self.sockets, ignore_errors=True)
 
     def ask(self, word: str) -> bytes:
         """What `dsops agent WORD` prints, for the words `stop` and `metrics`; nothing without an agent."""
