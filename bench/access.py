@@ -25,6 +25,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from bench.run import machine  # noqa: E402 - the folder above is on the path only now
 from dsops.access.facts.folder import read_folder  # noqa: E402
+from dsops.access.facts.memory import without_collection  # noqa: E402
 from dsops.access.questions.assuming import Assumptions  # noqa: E402
 from dsops.access.questions.evaluator import Evaluator  # noqa: E402
 from dsops.access.questions.who_can import WhoCan, who_can  # noqa: E402
@@ -40,6 +41,7 @@ FIRST: Final = "first `who-can`, with the index"
 SECOND: Final = "second `who-can`"
 OBJECT: Final = "`who-can s3:GetObject`"
 CHANGED: Final = "load and `who-can` after a change to one account"
+COMMAND: Final = "the same as a command: `dsops access who-can`"
 OPEN: Final = "`who-can` if all roles trust `*`"
 ALL: Final = "all pairs of a caller and a role"
 MEMORY: Final = "memory after `who-can`"
@@ -58,7 +60,7 @@ class Measurement:
 
     def run(self) -> dict[str, float]:
         """Return the cost of each operation: CPU time in seconds, or memory in MB."""
-        world = self._timed(LOAD, lambda: read_folder(str(self._folder)))
+        world = self._timed(LOAD, self._load)
         evaluator = Evaluator(world, datetime.now(UTC))
         assumptions = Assumptions(evaluator)
         secret = self._company.secret
@@ -68,15 +70,26 @@ class Measurement:
         self._timed(OBJECT, lambda: who_can(evaluator, assumptions, "s3:GetObject", bucket))
         self._costs[MEMORY] = _megabytes()
         self._company.write_account(self._folder, 3, extra_users=1)
-        self._check(self._timed(CHANGED, self._again))
+        self._check(self._timed(CHANGED, lambda: self._ask(self._load())))
+        self._costs[COMMAND] = self._command_seconds()
         opened = self._company.opened(world)
         self._timed(OPEN, lambda: self._ask(opened))
         self._timed(ALL, lambda: assumptions.by(secret))
         self._costs[MEMORY_ALL] = _megabytes()
         return self._costs
 
-    def _again(self) -> WhoCan:
-        return self._ask(read_folder(str(self._folder)))
+    def _load(self) -> OrganizationFacts:
+        with without_collection():
+            return read_folder(str(self._folder))
+
+    def _command_seconds(self) -> float:
+        words = ["access", "who-can", READ, self._company.secret, "--from", str(self._folder)]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            [sys.executable, "-m", "dsops", *words], check=True, stdout=subprocess.DEVNULL, timeout=600, cwd=HERE.parent
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     def _ask(self, world: OrganizationFacts) -> WhoCan:
         evaluator = Evaluator(world, datetime.now(UTC))

@@ -10,15 +10,7 @@ from typing import Final
 
 from dsops.access.facts.documents import Documents
 from dsops.access.facts.json_files import object_of, objects_of, tags_of, text_of, texts_of
-from dsops.access.facts.world import (
-    Gap,
-    IamIdentity,
-    IdentityKind,
-    OrganizationFacts,
-    PolicyDocument,
-    UserGroup,
-    add_facts,
-)
+from dsops.access.facts.world import Gap, IamIdentity, OrganizationFacts, PolicyDocument, UserGroup, add_facts
 from dsops.arn import is_account_id, parse_arn
 from dsops.errors import PolicyInvalid
 from dsops.policy import PolicyKind
@@ -73,7 +65,16 @@ class DetailsReader:
                 self._gaps.append(Gap(account, "identity", f"the group {clean(name)} is not in {self._file}", arn))
             else:
                 policies += group.policies
-        return self._identity(entry, arn, account, "user", policies)._replace(groups=tuple(names))
+        return IamIdentity(
+            arn,
+            "user",
+            account,
+            text_of(entry, "UserId"),
+            tags_of(entry),
+            tuple(policies),
+            self._boundary(entry, arn, account),
+            groups=tuple(names),
+        )
 
     def _role(self, entry: Mapping[str, object]) -> IamIdentity:
         arn, account = self._arn(entry, "role")
@@ -84,21 +85,26 @@ class DetailsReader:
         else:
             self._gaps.append(Gap(account, "trust", f"the trust policy is not in {self._file}", arn))
         profiles = [text_of(profile, "Arn") for profile in objects_of(entry, "InstanceProfileList")]
-        return self._identity(entry, arn, account, "role", policies)._replace(
-            trust=trust, instance_profiles=tuple(profile for profile in profiles if profile)
+        return IamIdentity(
+            arn,
+            "role",
+            account,
+            text_of(entry, "RoleId"),
+            tags_of(entry),
+            tuple(policies),
+            self._boundary(entry, arn, account),
+            trust,
+            tuple(profile for profile in profiles if profile),
         )
 
-    def _identity(
-        self, entry: Mapping[str, object], arn: str, account: str, kind: IdentityKind, policies: list[PolicyDocument]
-    ) -> IamIdentity:
-        boundary = None
+    def _boundary(self, entry: Mapping[str, object], arn: str, account: str) -> PolicyDocument | None:
         boundary_arn = text_of(object_of(entry, "PermissionsBoundary"), "PermissionsBoundaryArn")
-        if boundary_arn:
-            boundary = self._attached(boundary_arn, "boundary")
-            if boundary is None:
-                self._gaps.append(Gap(account, "boundary", self._missing(boundary_arn), arn))
-        unique_id = text_of(entry, "UserId" if kind == "user" else "RoleId")
-        return IamIdentity(arn, kind, account, unique_id, tags_of(entry), tuple(policies), boundary)
+        if not boundary_arn:
+            return None
+        boundary = self._attached(boundary_arn, "boundary")
+        if boundary is None:
+            self._gaps.append(Gap(account, "boundary", self._missing(boundary_arn), arn))
+        return boundary
 
     def _policies(self, entry: Mapping[str, object], arn: str, account: str, inline: str) -> Iterator[PolicyDocument]:
         for policy in objects_of(entry, inline):

@@ -140,4 +140,4 @@ def tags_of(value: object, key: str = "Tags") -> Mapping[str, str]:
     member = value.get(key) if isinstance(value, dict) else None
     if isinstance(member, dict):
         return {name: text for name, text in member.items() if isinstance(text, str)}
-    return {text_of(tag, "Key"): text_of(tag, "Value") for tag in objects_of(value, key)}
+    return {text_of(tag, "Key"): text_of(tag, "Value") for tag in objects_of(value, key)} if member else {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dsops.policy import Policy, lower_case
 
@@ -33,14 +33,14 @@ def mentions_in(policy: Policy) -> Mentions:
     """Return the actions in a parsed policy."""
     if any(statement.actions.is_negated for statement in policy.statements):
         return _ANY
-    actions = {lower_case(action) for statement in policy.statements for action in statement.actions.written}
-    return Mentions(tuple(actions), is_open=False)
+    return _of_actions(tuple(action for statement in policy.statements for action in statement.actions.written))
 
 
-def mentions_of(text: str) -> Mentions:
-    """Return the actions in a policy's JSON text."""
+def mentions_of(content: object) -> Mentions:
+    """Return the actions in a policy, given as a JSON text or as the value of one."""
     try:
-        document = json.loads(text)
+        # Any: a content that is no policy raises one of the errors below.
+        document: Any = json.loads(content) if isinstance(content, str) else content
         statements = document["Statement"]
         listed = statements if isinstance(statements, list) else [statements]
         actions: list[str] = []
@@ -49,9 +49,15 @@ def mentions_of(text: str) -> Mentions:
                 return _ANY
             written = statement["Action"]
             actions += [written] if isinstance(written, str) else written
-        return Mentions(tuple({lower_case(action) for action in actions}), is_open=False)
+        return _of_actions(tuple(actions))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return _ANY
+
+
+@lru_cache(maxsize=4096)
+def _of_actions(actions: tuple[str, ...]) -> Mentions:
+    """Return the actions without those that are written twice. Many policies have the same ones, and share them."""
+    return Mentions(tuple({lower_case(action) for action in actions}), is_open=False)
 
 
 @lru_cache(maxsize=65536)

@@ -6,6 +6,7 @@ never treated as absent.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, TypeVar
 
@@ -20,14 +21,14 @@ IdentityKind = Literal["user", "role"]
 class PolicyDocument:
     """A policy as a file contains it. It is parsed at its first use, because most questions need few policies."""
 
-    __slots__ = ("_mentions", "_parsed", "kind", "name", "text")
+    __slots__ = ("_content", "_mentions", "_parsed", "kind", "name")
 
-    def __init__(self, name: str, kind: PolicyKind, text: str) -> None:
+    def __init__(self, name: str, kind: PolicyKind, content: object) -> None:
+        """`content` is a JSON text, or the value of one, which no code may change."""
         self.name = name
         """A managed policy's ARN, or an inline policy's name with its owner's ARN."""
         self.kind = kind
-        self.text = text
-        """The policy in JSON."""
+        self._content = content
         self._parsed: ParsedPolicy | None = None
         self._mentions: Mentions | None = None
 
@@ -54,6 +55,16 @@ class PolicyDocument:
         return document
 
     @property
+    def text(self) -> str:
+        """The policy in JSON."""
+        if not isinstance(self._content, str):
+            try:
+                self._content = json.dumps(self._content, separators=(",", ":"), ensure_ascii=False)
+            except RecursionError:
+                self._content = '"nested too deeply"'
+        return self._content
+
+    @property
     def policy(self) -> Policy | None:
         """The parsed policy; None for a document that AWS would refuse."""
         return self._checked().policy
@@ -73,7 +84,7 @@ class PolicyDocument:
         """The actions in the statements of the policy."""
         if self._mentions is None:
             parsed = self._parsed.policy if self._parsed is not None else None
-            self._mentions = mentions_in(parsed) if parsed is not None else mentions_of(self.text)
+            self._mentions = mentions_in(parsed) if parsed is not None else mentions_of(self._content)
         return self._mentions
 
     def _checked(self) -> ParsedPolicy:

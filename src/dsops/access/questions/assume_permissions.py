@@ -5,7 +5,8 @@ Most statements about sts:AssumeRole name the roles. So a role that trusts a who
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Final
 
 from dsops.access.facts.world import IamIdentity, PolicyDocument
@@ -17,39 +18,62 @@ _NOT_EXACT: Final = frozenset("*?$")
 
 
 class AssumePermissions:
-    """The users and roles with a statement that allows sts:AssumeRole, by account and by the roles that it names."""
+    """The users and roles with a statement that allows sts:AssumeRole, by account and by the roles that it names.
+
+    The policies of an account are parsed at the first question about it.
+    """
 
     def __init__(self, evaluator: Evaluator) -> None:
+        self._gaps = evaluator.gaps
         self._roles_in: dict[int, frozenset[str]] = {}
-        self._by_role: dict[str, dict[str, list[IamIdentity]]] = {}
-        """A role's ARN, or `*` for several roles -> account -> users and roles."""
-        self.for_any: list[IamIdentity] = []
-        """The users and roles of any account who may have the permission for roles that they don't name."""
-        world = evaluator.world
-        unread = [identity for identity in world.identities.values() if evaluator.gaps.hides_policies_of(identity)]
-        for identity in unread:
-            self._add(_ANY, identity)
-        known = {identity.arn for identity in unread}
-        for identity in evaluator.index.identities_about(_ACTION):
-            if identity.arn not in known:
-                roles = frozenset().union(*map(self._roles, identity.policies))
-                for role in (_ANY,) if _ANY in roles else roles:
-                    self._add(role, identity)
+        self._mentioning: dict[str, list[IamIdentity]] = {}
+        """Account -> the users and roles whose policies mention sts:AssumeRole, or could not be read."""
+        self._by_account: dict[str, dict[str, list[IamIdentity]]] = {}
+        """Account -> a role's ARN, or `*` for several roles -> users and roles."""
+        unread = filter(self._gaps.hides_policies_of, evaluator.world.identities.values())
+        found = {identity.arn: identity for identity in unread}
+        found |= {identity.arn: identity for identity in evaluator.index.identities_about(_ACTION)}
+        for identity in found.values():
+            self._mentioning.setdefault(identity.account, []).append(identity)
 
     def in_account(self, role: str, account: str) -> Iterator[IamIdentity]:
         """Yield the users and roles of an account who may have the permission to assume the role."""
+        by_role = self._of_account(account)
         for key in (role, _ANY):
-            yield from self._by_role.get(key, {}).get(account, ())
+            yield from by_role.get(key, ())
 
-    def by_name(self, role: str) -> Iterator[IamIdentity]:
-        """Yield the users and roles of any account with a statement that names the role."""
-        for identities in self._by_role.get(role, {}).values():
-            yield from identities
+    def by_name(self, role: str) -> Sequence[IamIdentity]:
+        """Return the users and roles of any account with a statement that names the role."""
+        return self._by_role.get(role, ())
 
-    def _add(self, role: str, identity: IamIdentity) -> None:
-        self._by_role.setdefault(role, {}).setdefault(identity.account, []).append(identity)
-        if role == _ANY:
-            self.for_any.append(identity)
+    @property
+    def for_any(self) -> Sequence[IamIdentity]:
+        """The users and roles of any account who may have the permission for roles that they don't name."""
+        return self._by_role.get(_ANY, ())
+
+    @cached_property
+    def _by_role(self) -> dict[str, list[IamIdentity]]:
+        """The users and roles of all accounts."""
+        merged: dict[str, list[IamIdentity]] = {}
+        for account in self._mentioning:
+            for role, identities in self._of_account(account).items():
+                merged.setdefault(role, []).extend(identities)
+        return merged
+
+    def _of_account(self, account: str) -> dict[str, list[IamIdentity]]:
+        known = self._by_account.get(account)
+        if known is None:
+            known = self._by_account[account] = {}
+            for identity in self._mentioning.get(account, ()):
+                for role in self._roles_of(identity):
+                    known.setdefault(role, []).append(identity)
+        return known
+
+    def _roles_of(self, identity: IamIdentity) -> Iterable[str]:
+        if self._gaps.hides_policies_of(identity):
+            return (_ANY,)
+        roles = frozenset().union(*map(self._roles, identity.policies))
+        return (_ANY,) if _ANY in roles else roles
 
     def _roles(self, document: PolicyDocument) -> frozenset[str]:
         known = self._roles_in.get(id(document))

@@ -6,8 +6,8 @@ compared once, and only with the actions of its service.
 
 from __future__ import annotations
 
-from dsops.access.facts.mentions import matches_action
-from dsops.access.facts.world import IamIdentity, OrganizationFacts, PolicyDocument
+from dsops.access.facts.mentions import Mentions, matches_action
+from dsops.access.facts.world import IamIdentity, OrganizationFacts
 
 
 class PolicyIndex:
@@ -15,26 +15,29 @@ class PolicyIndex:
 
     def __init__(self, world: OrganizationFacts) -> None:
         self._identities = [*world.identities.values()]
-        self._owners: dict[int, list[int]] = {}
-        """The id of a document -> the positions of its users and roles."""
-        self._open: list[int] = []
-        """The documents that can be about any action."""
-        self._by_service: dict[str, dict[str, list[int]]] = {}
-        """Service ("" for a pattern of several services) -> pattern -> documents."""
+        self._owners: dict[Mentions, list[int]] = {}
+        """The actions of a policy -> the positions of the users and roles with such a policy."""
+        self._open: list[Mentions] = []
+        """The actions of policies that can be about any action."""
+        self._by_service: dict[str, dict[str, list[Mentions]]] = {}
+        """Service ("" for a pattern of several services) -> pattern -> actions of policies."""
         self._about: dict[str, list[IamIdentity]] = {}
         for position, identity in enumerate(self._identities):
             for document in identity.policies:
-                if id(document) not in self._owners:
-                    self._add(document)
-                self._owners.setdefault(id(document), []).append(position)
+                actions = document.actions
+                owners = self._owners.get(actions)
+                if owners is None:
+                    owners = self._owners[actions] = []
+                    self._add(actions)
+                owners.append(position)
 
-    def _add(self, document: PolicyDocument) -> None:
-        if document.actions.is_open:
-            self._open.append(id(document))
-        for pattern in document.actions.actions:
+    def _add(self, mentions: Mentions) -> None:
+        if mentions.is_open:
+            self._open.append(mentions)
+        for pattern in mentions.actions:
             service = pattern.partition(":")[0]
             patterns = self._by_service.setdefault("" if "*" in service or "?" in service else service, {})
-            patterns.setdefault(pattern, []).append(id(document))
+            patterns.setdefault(pattern, []).append(mentions)
 
     def identities_about(self, action: str) -> list[IamIdentity]:
         """Return the users and roles with a policy that mentions the action, which is passed in lower case.
@@ -43,11 +46,11 @@ class PolicyIndex:
         """
         known = self._about.get(action)
         if known is None:
-            documents = {*self._open}
+            about = {*self._open}
             for service in ("", action.partition(":")[0]):
-                for pattern, owners in self._by_service.get(service, {}).items():
+                for pattern, mentioning in self._by_service.get(service, {}).items():
                     if matches_action(pattern, action):
-                        documents.update(owners)
-            positions = {position for document in documents for position in self._owners[document]}
+                        about.update(mentioning)
+            positions = {position for mentions in about for position in self._owners[mentions]}
             known = self._about[action] = [self._identities[position] for position in sorted(positions)]
         return known

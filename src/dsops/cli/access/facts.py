@@ -9,6 +9,7 @@ from dsops.access.facts.cdk_folder import is_cdk_folder, read_cdk_folder
 from dsops.access.facts.files import read_facts
 from dsops.access.facts.folder import read_folder
 from dsops.access.facts.last_collected import collected_at, last_collected
+from dsops.access.facts.memory import without_collection
 from dsops.access.facts.world import OrganizationFacts, merge_worlds
 from dsops.access.questions.assuming import Assumptions
 from dsops.access.questions.evaluator import Evaluator
@@ -40,9 +41,10 @@ def load_worlds(names: Sequence[str], runtime: Runtime) -> list[OrganizationFact
     """Return the facts of each file or folder."""
     worlds = []
     parts = PartCount(runtime.report, "checks.made", counted(len(names), "file"), len(names))
-    for name in names:
-        worlds.append(_read(name, runtime))
-        parts.add()
+    with without_collection():
+        for name in names:
+            worlds.append(_read(name, runtime))
+            parts.add()
     runtime.report(DONE)
     return worlds
 
