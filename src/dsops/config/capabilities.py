@@ -28,6 +28,7 @@ _USED = {
     "prefix": "your environment variables {}*",
     "web_identity": "the platform's identity token: {}",
     "web_identity_audience": "an identity token for the audience {}",
+    "spiffe_id": "the SPIFFE identity {}",
 }
 _BY_KIND = {"command": "runs", "url": "calls", "page": "opens", "file": "reads"}
 

@@ -25,8 +25,9 @@ _SUBJECTS = {
     "kubernetes": "system:serviceaccount:NAMESPACE:NAME",
     "buildkite": "organization:ORGANIZATION:pipeline:PIPELINE:ref:REF:commit:COMMIT:step:STEP",
     "circleci": "org/ORGANIZATION/project/PROJECT/user/USER",
+    "spiffe": "spiffe://TRUST-DOMAIN/PATH",
 }
-_OWN_AUDIENCE = ("github", "buildkite", "kubernetes")
+_OWN_AUDIENCE = ("github", "buildkite", "kubernetes", "spiffe")
 """Platforms whose tokens have AWS STS as their audience, unless the configuration sets another audience."""
 
 

@@ -10,7 +10,9 @@ from dsops.schema.sts_operations import OPERATIONS, SAML_SOURCES, SOURCE_RULES, 
 
 _ASSUME_ROLE = reference_of("AssumeRole")
 
-_NOT_TOLD_TWICE = frozenset({*WEB_IDENTITY_SOURCES, *SAML_SOURCES, "web_identity_audience", "saml_login_port"})
+_NOT_TOLD_TWICE = frozenset(
+    {*WEB_IDENTITY_SOURCES, *SAML_SOURCES, "web_identity_audience", "spiffe_id", "saml_login_port"}
+)
 
 
 def _check_operation(settings: Settings) -> list[Conflict]:

@@ -52,7 +52,7 @@ OPERATIONS = (
     Operation(
         "AssumeRoleWithWebIdentity",
         WEB_IDENTITY_SOURCES,
-        _POLICIES | {*WEB_IDENTITY_SOURCES, "web_identity_audience", "role_arn", "role_session_name"},
+        _POLICIES | {*WEB_IDENTITY_SOURCES, "web_identity_audience", "spiffe_id", "role_arn", "role_session_name"},
         ("role_arn",),
         is_signed=False,
         reasons=_FROM_TOKEN,
@@ -86,7 +86,7 @@ OPERATIONS = (
 )
 """The STS operations, in order of precedence: the first one that a store's keys select is used."""
 
-_WITH_AUDIENCE = ("github", "buildkite")
+_WITH_AUDIENCE = ("github", "buildkite", "spiffe")
 
 
 def _check_sources(settings: Settings) -> list[Conflict]:
@@ -126,8 +126,14 @@ def _check_written_operation(settings: Settings) -> list[Conflict]:
 def _check_audience(settings: Settings) -> list[Conflict]:
     if "web_identity_audience" not in settings or settings.get("web_identity") in _WITH_AUDIENCE:
         return []
-    message = "`web_identity_audience` goes with `web_identity: github` or `buildkite`"
+    message = "`web_identity_audience` goes with `web_identity: github`, `buildkite` or `spiffe`"
     return [Conflict("web_identity_audience", message, "on other platforms the issuer sets the audience")]
+
+
+def _check_spiffe_id(settings: Settings) -> list[Conflict]:
+    if "spiffe_id" not in settings or settings.get("web_identity") == "spiffe":
+        return []
+    return [Conflict("spiffe_id", "`spiffe_id` goes with `web_identity: spiffe`", "remove one of the two")]
 
 
 def _check_login(settings: Settings) -> list[Conflict]:
@@ -156,6 +162,7 @@ SOURCE_RULES = (
         frozenset({"web_identity"}),
         needs=(("web_identity_audience", tuple(f"web_identity={name}" for name in _WITH_AUDIENCE)),),
     ),
+    KeyRule(_check_spiffe_id, frozenset({"web_identity"}), needs=(("spiffe_id", ("web_identity=spiffe",)),)),
     KeyRule(_check_login, needs=(("saml_login_url", _OF_A_LOGIN), ("saml_login_port", ("saml_login_url",)))),
 )
 """The rules between tokens, SAML responses and the key `operation`."""

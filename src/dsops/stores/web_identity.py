@@ -42,8 +42,10 @@ _PLATFORMS: Final = {
     "kubernetes": "Kubernetes",
     "circleci": "CircleCI",
     "buildkite": "Buildkite",
+    "spiffe": "SPIFFE",
 }
 _GITHUB_VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+_SPIFFE_VARIABLE = "SPIFFE_ENDPOINT_SOCKET"
 _MISSING: Final = {
     "gitlab": "give the job `id_tokens: {GITLAB_OIDC_TOKEN: {aud: ...}}`, or set `web_identity_token: ${ITS_NAME}`",
     "kubernetes": "annotate the service account with eks.amazonaws.com/role-arn, or set `web_identity_token_file`",
@@ -56,7 +58,10 @@ def identify(settings: Settings, environ: Mapping[str, str], digest_of: Callable
     source = _source(settings)
     audience = str(settings.get("web_identity_audience", ""))
     if settings.get("web_identity") == "github":
-        parts = ("github", audience, *[environ.get(name, "") for name in _GITHUB_VARIABLES])
+        parts: tuple[str, ...] = ("github", audience, *[environ.get(name, "") for name in _GITHUB_VARIABLES])
+        return Proof(source, digest_of(parts), is_fetched=True)
+    if settings.get("web_identity") == "spiffe":
+        parts = ("spiffe", audience, str(settings.get("spiffe_id", "")), environ.get(_SPIFFE_VARIABLE, ""))
         return Proof(source, digest_of(parts), is_fetched=True)
     if settings.get("web_identity") == "buildkite" or "web_identity_process" in settings:
         # The command's output may depend on any variable and any file in its folder: both are part of the identity.
@@ -103,10 +108,21 @@ async def _token(step: Step, context: Context) -> Secret:
         from dsops.stores.github_token import github_token
 
         return await github_token(context, str(settings.get("web_identity_audience", AUDIENCE)))
+    if settings.get("web_identity") == "spiffe":
+        return await _jwt_svid(settings, context)
     words = _words(settings)
     if words:
         return await blocking(lambda: _from_command(words, step, context))
     return await blocking(lambda: _at_hand(settings, environ))
+
+
+async def _jwt_svid(settings: Settings, context: Context) -> Secret:
+    """Return a JWT-SVID of the SPIFFE Workload API. Raises NoCredentials if none is issued."""
+    from dsops.workload.workload_api import WorkloadApi
+
+    client, audience = context.client, str(settings.get("web_identity_audience", AUDIENCE))
+    api = WorkloadApi(context.runtime.environ, total_timeout_ms=client.total_timeout_ms, attempts=client.attempts)
+    return await api.fetch_jwt_svid(audience, str(settings.get("spiffe_id", "")))
 
 
 def _source(settings: Settings) -> str:

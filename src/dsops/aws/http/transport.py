@@ -58,6 +58,9 @@ _RUBBISH = (1, 8, 61, 100)
 # From this libcurl version on, `fdset` includes one socket that belongs to libcurl itself, not to a transfer.
 _OWN_SOCKET_SINCE = 0x081500
 
+# Of the features in `version_info` (CURL_VERSION_HTTP2).
+_HTTP2 = 1 << 16
+
 _HIGH_DESCRIPTOR = 900
 _BLIND_SECONDS = 0.01
 """The maximum wait while a socket may be missing from `fdset`."""
@@ -116,7 +119,9 @@ class CurlDriver:
         self._current = CurrentTrust()
 
     def start(self, request: object, token: object) -> None:
-        """Start a transfer."""
+        """Start a transfer. Raises ServiceError for a gRPC call without HTTP/2."""
+        if cast("WireRequest", request).grpc and not pycurl.version_info()[4] & _HTTP2:
+            raise wire.no_http2()
         curl = pycurl.Curl()
         transfer = _Transfer(cast("WireRequest", request), token, curl)
         self._prepare(transfer)
@@ -175,8 +180,18 @@ class CurlDriver:
             finished += [self._settle(curl, None) for curl in succeeded]
             finished += [self._settle(curl, (number, text)) for curl, number, text in failed]
             if not waiting:
+                finished += [self._settle(curl, None) for curl in self._at_first_message()]
                 self._launch()
                 return [outcome for outcome in finished if outcome[0] is not None]
+
+    def _at_first_message(self) -> list[Any]:
+        """Return the transfers of gRPC streams whose first message has arrived: the server does not end a stream."""
+        streams = [curl for curl, transfer in self._transfers.items() if transfer.request.grpc == "stream"]
+        if not streams:
+            return []
+        from dsops.aws.http.grpc import has_message
+
+        return [curl for curl in streams if has_message(self._transfers[curl].body.getvalue())]
 
     def _settle(self, curl: Any, failure: tuple[int, str] | None) -> tuple[object, object]:
         transfer = self._transfers[curl]
@@ -213,7 +228,10 @@ class CurlDriver:
         set_option(pycurl.URL, request.url)
         set_option(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         set_option(pycurl.FOLLOWLOCATION, 0)
-        set_option(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        version = pycurl.CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE if request.grpc else pycurl.CURL_HTTP_VERSION_1_1
+        set_option(pycurl.HTTP_VERSION, version)
+        if request.unix_socket:
+            set_option(pycurl.UNIX_SOCKET_PATH, request.unix_socket)
         set_option(pycurl.NETRC, pycurl.NETRC_IGNORED)
         set_option(pycurl.NOSIGNAL, 1)
         set_option(pycurl.CONNECTTIMEOUT_MS, min(request.connect_timeout_ms, request.total_timeout_ms))

@@ -51,8 +51,13 @@ class ThreadDriver:
         self._pools = _Pools()
 
     def start(self, request: object, token: object) -> None:
-        """Start a transfer. Raises CredentialsInvalid or ValueError immediately for a header that can't be sent."""
+        """Start a transfer.
+
+        Raises CredentialsInvalid or ValueError immediately for a header that can't be sent, ServiceError for gRPC.
+        """
         request = cast("WireRequest", request)
+        if request.grpc:
+            raise wire.no_http2()
         headers = _signed_headers(request)
         self._job_count += 1
         deadline = monotonic() + request.total_timeout_ms / 1000

@@ -67,6 +67,10 @@ class WireRequest(NamedTuple):
     """Whether the request must not reach the service twice, so that the transport must not repeat it."""
     asks_certificate: bool = False
     """Whether to return the expiry of the server's certificate, for which a new connection is opened."""
+    grpc: str = ""
+    """`unary` or `stream` for a gRPC call over HTTP/2 without TLS; only the first message of a stream is read."""
+    unix_socket: str = ""
+    """The path of the Unix socket to connect to instead of the URL's host and port."""
 
     @property
     def address(self) -> Address:
@@ -169,6 +173,14 @@ def trust_unusable(request: WireRequest) -> TlsRefused:
     message = f"{file} holds no certificates, and {where(request)} can't be trusted without"
     hint = "AWS_CA_BUNDLE (or SSL_CERT_FILE and the like) has to name a PEM file"
     return _with("unsent", TlsRefused(message, hint=hint))
+
+
+def no_http2() -> ServiceError:
+    """Return the error for a gRPC call with a transport that has no HTTP/2."""
+    return ServiceError(
+        "this installation of dsops can't make gRPC calls: it has no libcurl with HTTP/2",
+        hint="install pycurl, or get the token with `web_identity_process`, such as `spire-agent api fetch jwt`",
+    )
 
 
 def too_large(request: WireRequest) -> AnswerInvalid:
