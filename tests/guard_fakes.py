@@ -17,7 +17,7 @@ from dsops.guard.http.upstream import Network
 from dsops.guard.server import GuardServer
 from dsops.request.messages import HttpAnswer
 
-SECONDS = 10.0
+SECONDS = 60.0
 """How long a socket of a test waits."""
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

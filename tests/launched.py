@@ -1,10 +1,14 @@
-"""An environment like an installed wheel's, with the native launcher of this checkout."""
+"""An environment like an installed wheel's, with the native launcher of this checkout.
+
+Tests of the launcher are skipped if there is no Rust compiler, or rustup has no toolchain in the user's home folder.
+"""
 
 from __future__ import annotations
 
 import atexit
 import functools
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -32,9 +36,22 @@ def launcher(options: tuple[str, ...] = (), variables: Mapping[str, str] = NO_VA
     """The path of the launcher, compiled once; `options` of the first call replace those of a release."""
     path = installation() / "bin" / "dsops"
     if not path.exists():
+        if reason := _missing_compiler():
+            pytest.skip(reason)
         environ = {**OUTSIDE, **variables}
         compile_launcher(ROOT, path, version=__version__, environ=environ, options=options or RELEASED)
     return path
+
+
+@functools.cache
+def _missing_compiler() -> str:
+    """Why nothing can be compiled here; "" if it can. A `rustc` of rustup only looks for a toolchain."""
+    rustc = shutil.which("rustc", path=OUTSIDE.get("PATH"))
+    if rustc is None:
+        return "there is no rustc here"
+    words = [rustc, "--version"]
+    done = subprocess.run(words, env=dict(OUTSIDE), capture_output=True, text=True, check=False, timeout=60)
+    return f"`rustc --version` fails: {done.stderr.strip().partition(chr(10))[0]}" if done.returncode else ""
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 # RFC 5424, section 6: HEADER SP STRUCTURED-DATA SP MSG; header fields are printable ASCII without spaces.
 _MESSAGE = re.compile(

@@ -20,7 +20,7 @@ import pyte
 
 from tests.children import wait_for
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 """Timeout for events that should happen at once."""
 
 ROWS = 24

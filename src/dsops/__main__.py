@@ -166,10 +166,10 @@ def _interrupted_hook(words: "list[str]") -> int:
 
 
 def _fail(error: bytes, words: "list[str]", failure_code: int) -> int:
-    from dsops.agent.failure import unpack_error
+    from dsops.agent.failure import agent_error
     from dsops.cli import fail
 
-    return fail(unpack_error(error), words, failure_code)
+    return fail(agent_error(error), words, failure_code)
 
 
 class _Person:

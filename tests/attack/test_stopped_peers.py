@@ -57,6 +57,12 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "_PATIENCE_SECONDS", 4 * SILENT_SECONDS)
 
 
+@pytest.fixture
+def _heard(_quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client with short timeouts that waits for the first frame of an agent on a busy machine."""
+    monkeypatch.setattr(client, "_HEARD_SECONDS", PATIENCE_SECONDS)
+
+
 @contextmanager
 def agent(
     monkeypatch: pytest.MonkeyPatch, says: Callable[[socket.socket], None], *, accepts: bool = True
@@ -149,7 +155,7 @@ def test_an_agent_that_is_stopped_before_it_accepts_is_done_without(monkeypatch:
         assert ask() is None
 
 
-@pytest.mark.usefixtures("_quick")
+@pytest.mark.usefixtures("_heard")
 @pytest.mark.parametrize("says", [sending(frame(CODE)), sending(frame(CODE), frame(HELLO), WHOLE[:-1])])
 def test_what_may_have_used_a_code_is_not_done_twice(
     monkeypatch: pytest.MonkeyPatch, says: Callable[[socket.socket], None]
@@ -165,14 +171,16 @@ def test_what_may_have_used_a_code_is_not_done_twice(
     assert "dsops doctor" in error.hint
 
 
-@pytest.mark.usefixtures("_quick")
+@pytest.mark.usefixtures("_heard")
 def test_an_agent_at_work_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client waits for an agent that keeps reporting that it works (counter-example)."""
+    monkeypatch.setattr("dsops.agent.SILENT_SECONDS", 6 * SILENT_SECONDS)
+    monkeypatch.setattr(client, "_PATIENCE_SECONDS", PATIENCE_SECONDS)
 
     def says(connection: socket.socket) -> None:
         send(connection, HELLO)
-        for _ in range(6):
-            time.sleep(SILENT_SECONDS / 3)
+        for _ in range(7):
+            time.sleep(SILENT_SECONDS)
             send(connection, ALIVE)
         connection.sendall(WHOLE)
 
@@ -193,7 +201,7 @@ def test_an_agent_that_is_at_work_for_ever_is_given_up(monkeypatch: pytest.Monke
         assert ask() is None
 
 
-@pytest.mark.usefixtures("_quick")
+@pytest.mark.usefixtures("_heard")
 def test_a_person_may_take_longer_than_an_agent(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client does not time out while the user types, although the agent is silent."""
 

@@ -34,7 +34,7 @@ from typing import IO, NamedTuple, Self, cast
 from tests.children import Child
 
 Pairs = dict[str, str]
-_ENDING_SECONDS = 10
+_ENDING_SECONDS = 60
 
 
 class Refused(NamedTuple):

@@ -19,7 +19,7 @@ from tests.children import Child
 from tests.permission import allow_found
 
 BIN = Path(sys.executable).parent
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 SEED = """
 accounts:
   "123456789012":

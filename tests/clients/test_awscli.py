@@ -184,7 +184,7 @@ def served(tmp_path: Path) -> Iterator[str]:
         # The address is printed only once the server accepts requests.
         yield process.stdout.readline().strip()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
     assert not list((tmp_path / "dsops").iterdir())
 
 

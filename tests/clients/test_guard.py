@@ -130,7 +130,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         own = {"DSOPS_CONFIG": "dsops.yaml", "DSOPS_NO_AGENT": "1", "AWS_RETRY_MODE": "standard"}
         yield Desk(folder, {**plain, **{name: value for name, value in variables.items() if value}, **own})
         sandbox.send_signal(signal.SIGTERM)
-        assert sandbox.wait(timeout=10) == 0
+        assert sandbox.wait(timeout=60) == 0
 
 
 WAYS = [(name, is_proxy) for name in SDKS for is_proxy in (False, True) if (name, is_proxy) != ("javascript", True)]

@@ -150,7 +150,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         make_things(address)
         yield address
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def make_things(url: str) -> None:

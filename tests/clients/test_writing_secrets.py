@@ -484,7 +484,7 @@ def test_a_change_during_the_edit_is_not_overwritten(vault: Vault) -> None:
 
 def appears(path: Path) -> None:
     """Wait until the file exists."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not path.exists():
         assert time.monotonic() < end, f"{path} does not appear"
         time.sleep(0.02)

@@ -161,6 +161,17 @@ def test_an_invalid_frame_is_no_result(client: str, answer: bytes) -> None:
 
 
 @both
+@pytest.mark.parametrize("answers", [[b"X\0\0\0\1\0"] * 2, [result(b"no equals"), frame(b"F", b"{")]])
+def test_a_second_malformed_answer_is_an_error(client: str, answers: list[bytes]) -> None:
+    """The client asks for the values when the first answer is malformed; a malformed answer to that is an error."""
+    with FakeAgent([[HELLO, answer] for answer in answers], holds=True) as agent:
+        done = agent.run(client, *EXEC)
+    assert (done.code, done.out) == (125, b"")
+    assert b"error[agent.unavailable]" in done.err
+    assert b"dsops agent stop" in done.err
+
+
+@both
 def test_a_silent_agent_that_may_have_used_a_code_is_an_error(client: str) -> None:
     """If the agent sends an invalid frame after CODE, the code may be used up, and the client does not try again."""
     with FakeAgent([[HELLO, frame(b"C"), frame(b"Z")]], holds=True) as agent:

@@ -1,13 +1,19 @@
-"""Encodes an error of the agent as bytes and decodes it, so that the client can show it as its own."""
+"""Encodes an error of the agent as bytes and decodes it, so that the client can show it as its own.
+
+Also the error of a client that can't decode the agent's answer.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from dsops import errors
 from dsops.errors import AgentUnavailable, AwsAnswer, DsopsError, FailedOperation, Failures, Hop, Problem, Where
+
+Encoded = TypeVar("Encoded")
+Decoded = TypeVar("Decoded")
 
 
 def pack_error(error: DsopsError) -> bytes:
@@ -17,7 +23,34 @@ def pack_error(error: DsopsError) -> bytes:
 
 def unpack_error(data: bytes) -> DsopsError:
     """Decode bytes to an error of the original class. Raises ValueError for bytes that `pack_error` did not make."""
-    return _error(json.loads(data))
+    try:
+        return _error(json.loads(data))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError("not an error of the agent") from error
+
+
+def agent_error(data: bytes) -> DsopsError:
+    """Decode the error that the agent sent; AgentUnavailable if it can't be decoded."""
+    try:
+        return unpack_error(data)
+    except ValueError as error:
+        return _malformed(error)
+
+
+def decode_answer(decode: Callable[[Encoded], Decoded], answer: Encoded) -> Decoded:
+    """Decode (a part of) the agent's answer. Raises AgentUnavailable if `decode` raises ValueError."""
+    try:
+        return decode(answer)
+    except ValueError as error:
+        raise _malformed(error) from error
+
+
+def _malformed(error: ValueError) -> AgentUnavailable:
+    return AgentUnavailable(
+        "the agent sent an answer that can't be decoded",
+        why=f"the agent is broken, or of another version of dsops: {error}",
+        hint="run `dsops agent stop` and try again, or set DSOPS_AGENT=off",
+    )
 
 
 def silent(seconds: float) -> bytes:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 from dsops.agent import RESULT, client, unpack
+from dsops.agent.failure import decode_answer
 from dsops.arn import Arn
 from dsops.aws.identity.sso_session import SsoSession
 
@@ -25,4 +26,9 @@ def _forget(words: list[bytes], environ: Mapping[str, str]) -> int:
     if environ is not os.environ or not client.is_wanted(environ):
         return 0
     reply = client.ask(words, lambda _kind, _data: None, watches=False, starts=False)
-    return int(unpack(reply[1])[0]) if reply is not None and reply[0] == RESULT else 0
+    return decode_answer(_number, reply[1]) if reply is not None and reply[0] == RESULT else 0
+
+
+def _number(answer: bytes) -> int:
+    (number,) = unpack(answer)
+    return int(number)

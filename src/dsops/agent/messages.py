@@ -98,10 +98,14 @@ def with_who_answered(journal: LazyJournal, fields: list[bytes]) -> list[bytes]:
 
 
 def take_who_answered(journal: Journal | None, fields: Sequence[bytes]) -> Sequence[bytes]:
-    """Remove the field that `with_who_answered` prepended, and pass its value to the journal."""
-    if journal is not None and fields[0]:
-        journal.answered_by(is_sandbox=fields[0] == _ANSWERED[True])
-    return fields[1:]
+    """Remove the field that `with_who_answered` prepended, and pass its value to the journal.
+
+    Raises ValueError without that field.
+    """
+    who_answered, *rest = fields
+    if journal is not None and who_answered:
+        journal.answered_by(is_sandbox=who_answered == _ANSWERED[True])
+    return rest
 
 
 def credentials_fields(credentials: Credentials) -> list[bytes]:
@@ -119,7 +123,7 @@ def credentials_fields(credentials: Credentials) -> list[bytes]:
 
 
 def credentials_of(fields: Sequence[bytes]) -> Credentials:
-    """Decode a session."""
+    """Decode a session. Raises ValueError for other fields."""
     key_id, secret, token, arn, source, expiration, issued_at = fields
     return Credentials(
         key_id.decode(),
@@ -146,7 +150,7 @@ def cached_fields(sessions: Mapping[str, Credentials]) -> list[bytes]:
 
 
 def cached_of(fields: Sequence[bytes]) -> dict[str, Credentials]:
-    """Decode cached sessions."""
+    """Decode cached sessions. Raises ValueError for other fields."""
     sessions = {}
     for start in range(0, len(fields), _CACHED):
         name, url, server, *session = fields[start : start + _CACHED]
@@ -161,7 +165,7 @@ def secrets_fields(secrets: Mapping[str, Secret]) -> list[bytes]:
 
 
 def secrets_of(fields: Sequence[bytes]) -> dict[str, Secret]:
-    """Decode secrets."""
+    """Decode secrets. Raises ValueError for an odd number of fields."""
     return {os.fsdecode(name): Secret.from_bytes(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
 
 

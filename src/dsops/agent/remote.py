@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from dsops.agent import ASK, CHOOSE, DECLINED, EVENT, FAILED, RESULT, client, unpack
-from dsops.agent.failure import unpack_error
+from dsops.agent.failure import agent_error, decode_answer
 from dsops.agent.messages import (
     PipelineRequest,
     cached_of,
@@ -40,7 +40,7 @@ class RemotePipeline(NamedTuple):
         fields = self._ask(
             "secrets", self.request._replace(environment=environment, variable=variable, store=also, lasts=lasts)
         )
-        return None if fields is None else secrets_of(fields)
+        return None if fields is None else decode_answer(secrets_of, fields)
 
     def credentials(
         self, store: str, environment: str = "", *, lasts: bool = False, min_ttl_seconds: float | None = None
@@ -54,7 +54,7 @@ class RemotePipeline(NamedTuple):
         if min_ttl_seconds is not None:
             request = request._replace(min_ttl_seconds=min_ttl_seconds)
         fields = self._ask("credentials", request)
-        return None if fields is None else credentials_of(fields)
+        return None if fields is None else decode_answer(credentials_of, fields)
 
     def cached(self, store: str, environment: str) -> Mapping[str, Credentials]:
         """Return the sessions of a running agent for which a user typed an MFA code, by step of the plan.
@@ -65,15 +65,16 @@ class RemotePipeline(NamedTuple):
         """
         request = self.request._replace(environment=environment, store=store)
         try:
-            fields = self._answer("cached", request, starts=False)
+            return decode_answer(cached_of, self._answer("cached", request, starts=False) or ())
         except DsopsError:
             return {}
-        return cached_of(fields or ())
 
     def _ask(self, operation: str, request: PipelineRequest) -> Sequence[bytes] | None:
         """Return the fields of the agent's answer without the first field; None if the agent does not answer."""
         fields = self._answer(operation, request)
-        return None if fields is None else take_who_answered(self.runtime.journal, fields)
+        if fields is None:
+            return None
+        return decode_answer(lambda all_fields: take_who_answered(self.runtime.journal, all_fields), fields)
 
     def _answer(self, operation: str, request: PipelineRequest, *, starts: bool = True) -> Sequence[bytes] | None:
         person, words = AgentPerson(self.runtime.ask, self.runtime.choose, self.runtime.report), request_fields(request)
@@ -81,16 +82,16 @@ class RemotePipeline(NamedTuple):
         if answer is None or answer[0] == DECLINED:
             return None
         if answer[0] == FAILED:
-            raise unpack_error(answer[1])
-        return unpack(answer[1])
+            raise agent_error(answer[1])
+        return decode_answer(unpack, answer[1])
 
 
 def ask_running(*words: str) -> Sequence[bytes]:
     """Ask a running agent; return the fields of its answer, or () without an agent. Raises the agent's error."""
     reply = client.ask([word.encode() for word in words], lambda _kind, _data: None, watches=False, starts=False)
     if reply is not None and reply[0] == FAILED:
-        raise unpack_error(reply[1])
-    return unpack(reply[1]) if reply is not None and reply[0] == RESULT else ()
+        raise agent_error(reply[1])
+    return decode_answer(unpack, reply[1]) if reply is not None and reply[0] == RESULT else ()
 
 
 class AgentPerson:

@@ -167,7 +167,10 @@ class SandboxUnavailable(ConfigError):
 
 
 class AgentUnavailable(ConfigError):
-    """The agent can't be started here, or it stopped answering after it may have used an MFA code."""
+    """The agent can't be started here, has stopped answering, or sent an answer that can't be decoded.
+
+    If it stopped answering after it may have used an MFA code, the request is not repeated.
+    """
 
     code = "agent.unavailable"
 

@@ -15,7 +15,7 @@ from dsops.agent import thread_pool
 from dsops.agent.request import ClientLimits
 from dsops.agent.thread_pool import Crew
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 class Scarce:

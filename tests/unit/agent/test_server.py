@@ -40,7 +40,7 @@ from dsops.agent.start import listen
 from dsops.errors import SecretNotFound
 from tests.children import SECONDS, Child
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 def echo(asked: AgentRequest, caller: RequestClient) -> AgentAnswer:

@@ -11,7 +11,7 @@ import pytest
 from dsops.agent.start import agent_path, locked
 from tests.children import SECONDS
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 SITE = "/venv/lib/python3/site-packages"
 
 
@@ -58,8 +58,8 @@ def test_a_removed_lock_file_is_replaced(tmp_path: Path) -> None:
         waiting = threading.Thread(target=enter, daemon=True)
         waiting.start()
         assert not entered.wait(0.05)
-        os.unlink(f"{address}.lock")
         inside.append("first")
+        os.unlink(f"{address}.lock")
     assert entered.wait(PATIENCE_SECONDS)
     waiting.join(timeout=SECONDS)
     assert inside == ["first", "second"]

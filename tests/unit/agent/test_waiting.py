@@ -39,7 +39,7 @@ from tests.stubs.server import Answer, Seen
 from tests.unit.agent.test_server import Running, serving
 from tests.unit.cli.stub_aws import CONFIG, StubAws
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 DEVICE = "arn:aws:iam::111122223333:mfa/ada"
 
 

@@ -123,14 +123,14 @@ def test_waiting_for_a_connection_is_not_connecting_too_slowly(driver: Driver) -
     def answer(seen: Seen) -> Answer:
         if len(server.seen) >= 32 and not first_round.is_set():
             # longer than the connect timeout
-            first_round.wait(0.3)
+            first_round.wait(1.3)
             first_round.set()
         first_round.wait(30)
         return Answer(body=seen.body)
 
     with StubServer(answer) as server:
         requests = [
-            WireRequest("POST", server.url, (), b"%d" % number, connect_timeout_ms=200) for number in range(100)
+            WireRequest("POST", server.url, (), b"%d" % number, connect_timeout_ms=1000) for number in range(100)
         ]
         outcomes = send(driver, *requests)
     assert [cast("Response", outcome).body for outcome in outcomes] == [b"%d" % number for number in range(100)]

@@ -21,7 +21,7 @@ from tests.stubs.server import Answer, Seen
 from tests.terminal import Terminal
 from tests.unit.cli.stub_aws import Agent, StubAws
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 SHOW_KEY = ("exec", "--env", "keys", "--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID")
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no agent on Windows")

@@ -96,7 +96,7 @@ def test_twenty_cold_runs_assume_each_of_three_roles_once(dsops: Agent, aws: Far
 
 def test_twenty_runs_go_on_when_the_agent_is_killed_in_the_middle(dsops: Agent, aws: FarAws) -> None:
     """If the agent is killed, one new agent serves all twenty runs, so each role is assumed at most twice."""
-    aws.seconds = 0.3
+    aws.seconds = 0.6
     dsops.run("agent", "start")
     pid = dsops.status()["pid"]
     assert isinstance(pid, int)

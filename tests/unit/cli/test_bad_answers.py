@@ -180,7 +180,7 @@ def told(dsops: Dsops, **environ: str) -> str:
     """Run an `exec` that must fail; check its exit code, its JSON and that no command ran; return the error text."""
     started = time.monotonic()
     done = dsops.run("exec", "--env", "production", "--", "touch", "ran", **environ)
-    assert time.monotonic() - started < SECONDS + 4  # includes the start of an interpreter on a busy machine
+    assert time.monotonic() - started < SECONDS + 30  # includes the start of an interpreter on a busy machine
     text = without_notes(done.stderr.decode())
     assert (done.returncode, done.stdout) == (125, b"")
     assert not (dsops.folder / "ran").exists()

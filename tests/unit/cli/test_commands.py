@@ -170,7 +170,7 @@ class TestMfa:
         """Without a terminal, a missing MFA code is an immediate error before any call."""
         started = time.monotonic()
         done = dsops.run("exec", "--", "true")
-        assert time.monotonic() - started < 5  # includes the start of an interpreter on a busy machine
+        assert time.monotonic() - started < 30  # includes the start of an interpreter on a busy machine
         assert done.returncode == 125
         assert b"error[mfa.required]" in done.stderr
         assert b"MFA_TOKEN" in done.stderr

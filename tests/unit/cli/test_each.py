@@ -179,9 +179,9 @@ def test_interrupt_ends_all_commands(world: World) -> None:
         assert process.stdout.readline() == "prod-a | up\n"
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50
     assert "not run" in stderr
     assert "Traceback" not in stderr
 

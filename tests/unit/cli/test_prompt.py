@@ -167,7 +167,7 @@ def test_without_a_terminal_a_question_fails_at_once() -> None:
     )
     assert done.stdout == "answer None\n"
     assert done.stderr == ""
-    assert time.monotonic() - started < 5  # includes the start of an interpreter on a busy machine
+    assert time.monotonic() - started < 30  # includes the start of an interpreter on a busy machine
 
 
 def test_in_the_background_no_prompt_is_shown() -> None:

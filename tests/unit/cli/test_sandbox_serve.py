@@ -87,7 +87,7 @@ def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path, how: signal.Signals)
         assert list((tmp_path / "dsops").iterdir())
 
         process.send_signal(how)
-        _, told = process.communicate(timeout=5)
+        _, told = process.communicate(timeout=60)
 
         assert process.returncode == 0
         assert told == 'in another terminal: eval "$(dsops sandbox env)"; Ctrl-C ends it\n'

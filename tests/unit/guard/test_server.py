@@ -132,7 +132,7 @@ def test_a_body_is_streamed_and_transformed() -> None:
         gate.begin_with, gate.transform = "head", bytes.upper
         with guard_server(gate) as (server, _), connect(server) as wire:
             wire.send(b"PUT /k HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc")
-            end = time.monotonic() + 5
+            end = time.monotonic() + SECONDS
             while not arrived and time.monotonic() < end:
                 time.sleep(0.01)
             wire.send(b"def")

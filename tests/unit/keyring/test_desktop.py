@@ -105,7 +105,7 @@ def test_waiting_for_the_keyring_has_a_limit(stub: StubKeyring) -> None:
     started = time.monotonic()
     with pytest.raises(KeyringLocked, match="did not answer within 1 s"):
         keyring(stub)._replace(timeout_seconds=1.0).get("dsops test", "ada")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows have a keyring without any variable")

@@ -113,7 +113,7 @@ def test_waiting_for_a_program_has_a_limit(tmp_path: Path) -> None:
     started = time.monotonic()
     with pytest.raises(KeyringLocked, match="did not answer within 1 s"):
         Program("prog", {"PATH": f"{folder}:/usr/bin:/bin"}, "/", "", 1.0).run(given=Secret(SEED))
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def test_a_program_that_repeats_its_input_leaks_nothing(tmp_path: Path) -> None:

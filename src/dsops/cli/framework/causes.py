@@ -222,6 +222,7 @@ _CONFIGURATION: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
             "the agent was stopped during a request that may have used an MFA code",
             "continue it (`kill -CONT`); `dsops doctor` says how to find it",
         ),
+        ("the agent's answer can't be decoded: it is broken, or of another version of dsops", "run `dsops agent stop`"),
     ),
     "usage.extra-missing": _causes(
         ("dsops was installed without this extra", "the hint has the command that installs it")
