@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from dsops.sandbox.control.running_sandboxes import tell
 from dsops.testing.local_aws import LocalAws
 from tests.desk import Desk
+from tests.ports import unused_port
 from tests.terminal import Terminal
 
 DEVICE = "arn:aws:iam::111111111111:mfa/ada"
@@ -118,9 +118,7 @@ class Adas(Desk):
     """Ada's machine: her key in the environment."""
 
     def __init__(self, sandbox: LocalAws, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = unused_port()
         config = CONFIG.replace("@PORT@", str(self.port)).replace("@PROVIDER@", PROVIDER)
         keys = sandbox.environment("ada@111111111111", {})
         keys.pop("DSOPS_KEYRING", None)

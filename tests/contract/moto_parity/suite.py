@@ -19,6 +19,7 @@ from xml.etree import ElementTree as ET
 
 from tests.children import Child
 from tests.installed import ToolMissingError, installed
+from tests.ports import unused_port
 
 HERE = Path(__file__).parent
 _NO_LAMBDA = "not test_cancel_rotate_secret and not using_lambda"
@@ -116,8 +117,7 @@ def moto_suite(environ: Mapping[str, str]) -> Suite:
 @contextmanager
 def moto_server(suite: Suite, folder: Path) -> Iterator[str]:
     """Start moto's own server; yields its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = unused_port()
     command = [str(suite.python), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
     with Child(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:

@@ -13,6 +13,7 @@ from dsops.agent.metrics import AgentMetrics
 from dsops.errors import AccessDenied, Failures, SecretNotFound, UsageError
 from dsops.openmetrics import CONTENT_TYPE
 from tests.metrics import read_metrics
+from tests.ports import unused_port
 
 ROLE = "arn:aws:iam::222222222222:role/Target"
 
@@ -139,8 +140,7 @@ def test_one_port_at_a_time(metrics: AgentMetrics) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="can't listen"):
         metrics.serve(taken.getsockname()[1])
     assert get(first)[0].status == 200
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        other = free.getsockname()[1]
+    other = unused_port()
 
     assert metrics.serve(other) == other
     assert get(other)[0].status == 200

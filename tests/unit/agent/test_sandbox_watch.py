@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from dsops.cache import CredentialCache
 from dsops.credentials import Credentials, SandboxRun
 from dsops.secret import Secret
 from tests.loop import Time
+from tests.ports import unused_port
 from tests.stubs.server import Answer, StubServer
 
 if TYPE_CHECKING:
@@ -43,13 +43,6 @@ def cache_with(clock: FixedClock, *sandboxes: SandboxRun | None) -> CredentialCa
     return cache
 
 
-def closed_url() -> str:
-    """The URL of a port on which nothing listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
-
-
 def test_a_running_sandbox_has_not_ended(sandbox: StubServer) -> None:
     """A sandbox whose `Server` header has not changed counts as running, and the check sends no credentials."""
     assert not has_ended(SandboxRun(sandbox.url, SERVER))
@@ -66,8 +59,8 @@ def test_another_server_at_the_address_means_that_it_has_ended(sandbox: StubServ
 
 def test_a_port_without_a_listener_means_that_it_has_ended() -> None:
     """If nothing listens at the address, the sandbox has ended."""
-    assert has_ended(SandboxRun(closed_url(), SERVER))
-    assert has_ended(SandboxRun(closed_url().replace("http:", "https:"), SERVER))
+    assert has_ended(SandboxRun(f"http://127.0.0.1:{unused_port()}", SERVER))
+    assert has_ended(SandboxRun(f"http://127.0.0.1:{unused_port()}".replace("http:", "https:"), SERVER))
 
 
 @pytest.mark.parametrize("answer", [Answer(is_silent=True), Answer(raw=b""), Answer(raw=b"\x00" * 50_000)])
@@ -79,7 +72,7 @@ def test_silence_is_not_the_end_and_rubbish_is(answer: Answer) -> None:
 
 def test_only_the_sessions_of_an_ended_sandbox_are_dropped(sandbox: StubServer, clock: FixedClock) -> None:
     """Sessions of AWS and of a running sandbox stay in the cache."""
-    running, ended = SandboxRun(sandbox.url, SERVER), SandboxRun(closed_url(), SERVER)
+    running, ended = SandboxRun(sandbox.url, SERVER), SandboxRun(f"http://127.0.0.1:{unused_port()}", SERVER)
     cache = cache_with(clock, None, running, ended)
     SandboxWatch().drop_ended(cache)
     assert [session.credentials.sandbox for session in cache.held()] == [None, running]

@@ -30,6 +30,7 @@ from dsops.errors import (
 from dsops.secret import Secret
 from dsops.tasks import Driver, run, settle, transfer
 from tests.children import SECONDS
+from tests.ports import unused_port
 from tests.stubs.authority import Authority, make_authority
 from tests.stubs.aws import signature_is_right
 from tests.stubs.proxy import StubProxy
@@ -250,15 +251,9 @@ def test_neither_request_nor_response_prints_what_it_carries() -> None:
 # --- failures -----------------------------------------------------------------------------------------------
 
 
-def free_port() -> int:
-    """A port on which no process listens."""
-    with StubServer(ok) as server:
-        return server.port
-
-
 def test_a_refused_connection(driver: Driver) -> None:
     """A refused connection raises Unreachable with host and port, and counts as unsent."""
-    port = free_port()
+    port = unused_port()
     with pytest.raises(Unreachable, match=f"could not reach 127.0.0.1:{port}") as caught:
         send_one(driver, WireRequest("POST", f"http://127.0.0.1:{port}/", (), b"x"))
     assert caught.value.how_far == "unsent"
@@ -269,7 +264,7 @@ def test_a_refused_connection(driver: Driver) -> None:
 def test_one_failure_takes_nothing_from_the_others(driver: Driver) -> None:
     """A failed request does not affect concurrent requests."""
     with StubServer(ok) as server:
-        bad = WireRequest("POST", f"http://127.0.0.1:{free_port()}/")
+        bad = WireRequest("POST", f"http://127.0.0.1:{unused_port()}/")
         good = WireRequest("POST", server.url)
         first, second, third = send(driver, good, bad, good)
     assert isinstance(second, Unreachable)
@@ -556,7 +551,7 @@ def test_a_proxy_that_refuses(driver: Driver, status: int) -> None:
 
 def test_a_proxy_that_is_not_there(driver: Driver) -> None:
     """A proxy that is down is an error that names its variable."""
-    address = parse_address(f"http://127.0.0.1:{free_port()}")
+    address = parse_address(f"http://127.0.0.1:{unused_port()}")
     assert address is not None
     proxy = Proxy(address, "", None, "HTTPS_PROXY")
     with pytest.raises(Unreachable, match=r"through the proxy http://127\.0\.0\.1") as caught:
@@ -650,7 +645,7 @@ def test_a_connection_that_could_not_be_opened_before_is_no_failure() -> None:
     """If opening a connection in advance fails, no error is raised, because the request itself will fail."""
     driver = CurlDriver()
     with StubServer(ok) as server:
-        driver.prepare(WireRequest("HEAD", f"http://127.0.0.1:{free_port()}/"))
+        driver.prepare(WireRequest("HEAD", f"http://127.0.0.1:{unused_port()}/"))
         assert send_one(driver, WireRequest("POST", server.url)).body == b"fine"
     driver.close()
 

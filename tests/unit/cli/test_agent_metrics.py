@@ -12,6 +12,7 @@ import pytest
 
 from dsops.openmetrics import CONTENT_TYPE
 from tests.metrics import read_metrics
+from tests.ports import unused_port
 from tests.unit.cli.stub_aws import Agent, StubAws
 
 if sys.platform == "win32":
@@ -73,8 +74,8 @@ def test_runs_are_counted_in_the_metrics(dsops: Agent, aws: StubAws) -> None:
 
 def test_an_agent_that_runs_opens_and_moves_its_port(dsops: Agent) -> None:
     """`agent start --metrics-port` opens or changes a running agent's port; a port in use is an error."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = unused_port()
+    with socket.create_server(("127.0.0.1", port)):
         refused = dsops.run("agent", "start", "--metrics-port", str(port))
     opened = dsops.run("agent", "start", "--metrics-port", str(port))
 

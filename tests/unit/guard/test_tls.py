@@ -20,6 +20,7 @@ from dsops.guard.authority import Authority
 from dsops.guard.server import GuardServer
 from dsops.request.messages import HttpAnswer
 from tests.guard_fakes import OK, SECONDS, FakeGate, FakeUpstream, Wire, answering, connect, guard_server
+from tests.ports import unused_port
 
 HOST = "s3.eu-west-1.amazonaws.com"
 CONNECT = f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n\r\n".encode()
@@ -190,8 +191,7 @@ def test_a_passed_tunnel_has_the_bytes_of_both_sides() -> None:
 
 def test_a_tunnel_to_nothing_is_answered() -> None:
     """A tunnel whose upstream refuses the connection gets 502."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
+    port = unused_port()
     gate = FakeGate(("127.0.0.1", 1))
     gate.tunnel_with = "pass"
     with guard_server(gate) as (server, _), connect(server) as wire:

@@ -25,6 +25,7 @@ from dsops.stores.saml_response import RoleOffer, read_response
 from tests.aws_in_memory import Refusal
 from tests.fakes import Person, make_runtime
 from tests.pipeline import Pipeline, words
+from tests.ports import unused_port
 
 DEPLOY = "arn:aws:iam::111111111111:role/Deploy"
 AUDIT = "arn:aws:iam::222222222222:role/team/Audit"
@@ -324,9 +325,7 @@ class Window:
     """A stub of the user's browser: it posts the test's fields to the waiting port."""
 
     def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = unused_port()
         self.answers: list[tuple[int, str]] = []
 
     def ask(self, path: str, fields: dict[str, str] | None, host: str = "") -> None:
