@@ -61,6 +61,19 @@ def test_a_trust_that_opens_a_role_opens_what_the_role_reaches() -> None:
     assert () == changes.closed
 
 
+def test_a_role_that_only_the_secrets_policy_names() -> None:
+    """The user newly assumes a role without permissions of its own, which the secret's policy names."""
+    role = f"arn:aws:iam::{ACCOUNT}:role/Reader"
+    sides = [seed(), seed(reader_trust=trust({"AWS": ACCOUNT}))]
+    for each in sides:
+        node = each[ACCOUNT]
+        del node["roles"]["Reader"]["policies"]
+        node["secret_policies"] = {"prod/db": policy({"Principal": {"AWS": role}, "Action": READ})}
+    changes = compared(*sides)
+
+    assert {("alice", "sts:AssumeRole"), ("alice", READ)} == named(changes.opened)
+
+
 def test_the_other_way_round_it_is_closed() -> None:
     """What one comparison calls opened, the reverse one calls closed."""
     changes = compared(seed(reader_trust=trust({"AWS": ACCOUNT})), seed())

@@ -172,14 +172,18 @@ def affected_topics(
 def _policies_behind(
     facts: OrganizationFacts, assumptions: Assumptions, roles: Iterable[str]
 ) -> Iterator[PolicyDocument]:
-    """Yield the policies of roles, and of the roles that these can become."""
+    """Yield the policies of roles and of the roles that these can become, and the policies that name one of them."""
+    reached: dict[str, None] = {}
     for arn in roles:
         role = facts.identities.get(arn)
         if role is not None:
-            yield from role.policies
-            for way in ways_from(assumptions, caller_of(role)):
-                further = facts.identities.get(way.steps[-1].resource)
-                yield from further.policies if further is not None else ()
+            reached[arn] = None
+            reached |= dict.fromkeys(way.steps[-1].resource for way in ways_from(assumptions, caller_of(role)))
+    for arn in reached:
+        identity = facts.identities.get(arn)
+        if identity is not None:
+            yield from identity.policies
+            yield from _naming(facts, caller_of(identity))
 
 
 def _questions(sides: Sides, documents: Iterable[PolicyDocument]) -> Iterator[tuple[str, str]]:
