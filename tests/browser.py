@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,9 +41,9 @@ _KEYS = {"Tab": 9, "Enter": 13}
 
 
 class Browser:
-    """One page in Chromium, on which no script of the page runs."""
+    """One page in Chromium."""
 
-    def __init__(self, write: int, read: int) -> None:
+    def __init__(self, write: int, read: int, *, has_scripts: bool) -> None:
         self._write, self._read = write, read
         self._number = 0
         self._buffer = b""
@@ -52,7 +53,8 @@ class Browser:
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self._call("Page.enable")
-        self._call("Emulation.setScriptExecutionDisabled", value=True)
+        if not has_scripts:
+            self._call("Emulation.setScriptExecutionDisabled", value=True)
 
     def open(self, url: str) -> None:
         """Open the URL, and wait until the page is loaded."""
@@ -92,6 +94,22 @@ class Browser:
         """The visible text of the first matching element."""
         return str(self._evaluate(f"document.querySelector({json.dumps(selector)}).innerText"))
 
+    def wait_for(self, expression: str) -> object:
+        """Wait until the JavaScript expression has a value that is not empty; return the value."""
+        end = monotonic() + SECONDS
+        while not (value := self._evaluate(expression)):
+            assert monotonic() < end, f"`{expression}` stayed {value!r}; the page: {self.text()}"
+            sleep(0.05)
+        return value
+
+    def picture(self, file: Path) -> None:
+        """Write a screenshot of the window as PNG."""
+        file.write_bytes(b64decode(self._call("Page.captureScreenshot")["data"]))
+
+    def prefer(self, scheme: str) -> None:
+        """Prefer the `light` or `dark` colour scheme."""
+        self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
     def focused(self) -> str:
         """The name and value of the element that has the focus: `answer=deny`."""
         return str(self._evaluate("`${document.activeElement.name}=${document.activeElement.value}`"))
@@ -130,8 +148,8 @@ class Browser:
 
 
 @contextmanager
-def browser(folder: Path) -> Iterator[Browser]:
-    """A browser with a profile of its own in the folder; it ends with the block."""
+def browser(folder: Path, *, has_scripts: bool = False) -> Iterator[Browser]:
+    """A browser with a profile of its own in the folder; it ends with the block. Scripts run with `has_scripts`."""
     their_read, our_write = os.pipe()
     our_read, their_write = os.pipe()
     # Chromium reads commands from descriptor 3 and writes answers to descriptor 4.
@@ -159,7 +177,7 @@ def browser(folder: Path) -> Iterator[Browser]:
         os.close(their_read)
         os.close(their_write)
         try:
-            yield Browser(our_write, our_read)
+            yield Browser(our_write, our_read, has_scripts=has_scripts)
         finally:
             process.kill()
             os.close(our_write)

@@ -8,6 +8,7 @@ from dsops.arn import Partition, partition_of_region
 from dsops.aws.apis.console_services import service_page
 from dsops.aws.apis.signin import LINK_SECONDS, console_page, federation_endpoint, signin_link
 from dsops.aws.http.call import make_client
+from dsops.cli.framework.browser_link import BROWSERS, BrowserChoice, browser_command, open_link
 from dsops.cli.framework.command import (
     CONFIG,
     NO_AGENT,
@@ -22,7 +23,6 @@ from dsops.cli.framework.command import (
 from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.process_runtime import DONE
 from dsops.cli.framework.project import issue, load_config, plan_session
-from dsops.cli.login.console_browser import BROWSERS, BrowserChoice, browser_command, open_link
 from dsops.errors import UsageError
 from dsops.pipeline.execution import carry_out
 from dsops.pipeline.plans import dangerous_steps, require_session

@@ -46,6 +46,8 @@ NOW = Flag(
 )
 
 
+OPEN = Flag("--open", "open the sandbox's page in the browser", kind="switch", own_variable="DSOPS_SANDBOX_OPEN")
+
 _DEFAULT_PORT = 4566
 _FOLLOWING_SECONDS = 0.3
 
@@ -63,10 +65,26 @@ def _serve(arguments: Arguments, runtime: Runtime) -> int:
         if not server.is_on_loopback:
             note("other machines can reach it: its requests need keys, and its answers are not encrypted")
         tell('in another terminal: eval "$(dsops sandbox env)"; Ctrl-C ends it')
+        tell(f"its page, which shows why each call is allowed or denied: {server.page_link}")
+        if arguments.switch("--open"):
+            _open(server.page_link, runtime)
         server.run()
     finally:
         announcement.withdraw()
     return 0
+
+
+def _open(link: str, runtime: Runtime) -> None:
+    """Open the page in the default browser. If that fails, only tell so: the sandbox serves without a browser, too."""
+    from dsops.cli.framework.browser_link import BrowserChoice, browser_command, open_link
+    from dsops.errors import DsopsError
+    from dsops.secret import Secret
+
+    choice = BrowserChoice("", "")
+    try:
+        open_link(Secret(link), choice, browser_command(choice, runtime), runtime)
+    except DsopsError as error:
+        note(f"the page was not opened: {error.message}")
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
@@ -168,9 +186,13 @@ COMMAND = Group(
     ),
     commands={
         "serve": Command(
-            help="Serve a sandbox on a port (default 4566) until Ctrl-C, and print its address.",
+            help=(
+                "Serve a sandbox on a port (default 4566) until Ctrl-C, and print its address.\n"
+                "Also prints the link of its page, which shows each call, every policy that was evaluated for it, and\n"
+                "what would allow it."
+            ),
             run=_serve,
-            flags=(*START, PORT, HOST, *KEPT),
+            flags=(*START, PORT, HOST, OPEN, *KEPT),
         ),
         "run": Command(
             help=(

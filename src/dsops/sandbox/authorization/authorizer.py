@@ -71,6 +71,8 @@ class Authorizer:
     def __init__(self, world: World) -> None:
         self._world = world
         self.decisions: deque[RecordedDecision] = deque(maxlen=_KEPT_DECISIONS)
+        self.made = 0
+        """How many decisions were made and kept since the start, of which `decisions` has the latest."""
 
     def require(self, caller: Caller, question: AuthorizationQuestion, request_id: str, now: float) -> None:
         """Raise AccessDenied with AWS's message unless the caller is allowed to perform the action."""
@@ -99,6 +101,7 @@ class Authorizer:
         decision = evaluate(request, policies)
         if is_kept_when_allowed or not decision.is_allowed:
             self.decisions.append(RecordedDecision(request_id, now, decision, consulted))
+            self.made += 1
         return decision
 
     def decisions_of(self, request_id: str) -> list[RecordedDecision]:

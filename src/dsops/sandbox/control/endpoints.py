@@ -1,15 +1,9 @@
-"""The control endpoints `/_sandbox/...`, for clients on this machine and not for web pages.
-
-A page in a browser can send requests to loopback, and can read the responses through a name that resolves to
-127.0.0.1 (DNS rebinding). So the peer and the Host header must be loopback, and a request must not have the headers
-that browsers add to a page's requests (Origin, Sec-Fetch-Site). Requests to the AWS services need no such check,
-because they are signed.
-"""
+"""The control endpoints `/_sandbox/...`, for clients on this machine and for the sandbox's own page."""
 
 from __future__ import annotations
 
 import json
-import re
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from itertools import product
@@ -18,16 +12,18 @@ from urllib.parse import parse_qs, unquote
 
 from dsops.openmetrics import CONTENT_TYPE
 from dsops.request.context import iso_time
-from dsops.request.messages import HttpAnswer, HttpRequest, is_loopback
-from dsops.sandbox.authorization.authorizer import RecordedDecision
-from dsops.sandbox.authorization.decisions import decision_record
+from dsops.request.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.control.console import Console
+from dsops.sandbox.control.decision_endpoints import DecisionEndpoints, whole_number
+from dsops.sandbox.control.gate import why_not_answered
+from dsops.sandbox.control.policy_endpoints import PolicyEndpoints
 from dsops.sandbox.control.saml_endpoints import SamlResponses
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.control.service_roles import ServiceRoles, find_role
 from dsops.sandbox.control.token_endpoints import TokenEndpoints
 from dsops.sandbox.identity_center.oidc import DEVICE_PATH
-from dsops.sandbox.identity_center.pages import AUTHORIZE_PATH, Pages, why_not_served
+from dsops.sandbox.identity_center.pages import AUTHORIZE_PATH, Pages
+from dsops.sandbox.page.files import is_page_file, page_file
 from dsops.sandbox.state.rate_limits import read_rate, why_not_limited
 from dsops.sandbox.state.world import User
 from dsops.sandbox.sts import totp
@@ -35,10 +31,6 @@ from dsops.sandbox.sts import totp
 PREFIX = "/_sandbox/"
 _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 _LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
-
-# A host and an optional port. The pattern rejects repeated Host headers (joined with a comma) and user information
-# before an `@`.
-_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
 
 Parameters = Mapping[str, str]
 T = TypeVar("T")
@@ -52,7 +44,11 @@ class Control:
         roles = ServiceRoles(sandbox)
         self.container_token = roles.token
         """The token that requests for container credentials must send in the Authorization header."""
+        self.page_token = secrets.token_urlsafe()
+        """The token of the sandbox's page, which is part of the page's link."""
         self.tokens = TokenEndpoints(sandbox)
+        decisions = DecisionEndpoints(sandbox)
+        policies = PolicyEndpoints(sandbox, decisions)
         pages = Pages(sandbox.identity_center, sandbox.world, sandbox.clock)
         saml = SamlResponses(sandbox)
         self._whole: dict[tuple[str, str], Callable[[HttpRequest], HttpAnswer]] = {
@@ -64,6 +60,7 @@ class Control:
             ("POST", "trade-in-token"): lambda request: _answer(*self.tokens.trade_in(request)),
             ("POST", "context"): lambda request: _answer(*self.tokens.context(request)),
             ("POST", "throttle"): self._set_throttle,
+            ("POST", "policy"): lambda request: _answer(*policies.edit(request)),
             ("POST", "function"): lambda request: _answer(*roles.function(request)),
             ("GET", "federation"): Console(sandbox).answer,
             **dict.fromkeys(product(("GET", "POST"), (AUTHORIZE_PATH, DEVICE_PATH.removeprefix(PREFIX))), pages.answer),
@@ -74,6 +71,7 @@ class Control:
             "container-credentials": lambda rest, request: _answer(*roles.task(unquote(rest), request)),
             "pod-credentials": lambda rest, request: _answer(*roles.pod(unquote(rest), request)),
             "outbound": self._outbound,
+            "decisions": lambda number, _: _answer(*decisions.one(whole_number(number))),
         }
         self._get: dict[str, Callable[[Parameters], HttpAnswer]] = {
             "health": self._health,
@@ -81,16 +79,19 @@ class Control:
             "totp": self._totp,
             "identity": self._identity,
             "events": self._events,
-            "decisions": self._decisions,
+            "decisions": lambda query: _answer(*decisions.latest(query)),
             "throttle": self._throttle,
             "metrics": self._metrics,
         }
 
     def handle(self, request: HttpRequest) -> HttpAnswer:
         """Answer a request for a control endpoint (its path begins with PREFIX) or for a sign-in page."""
-        reason = _why_not(request)
+        reason = why_not_answered(request, self.page_token)
         if reason:
             return _answer(403, {"error": reason})
+        return page_file(request) if is_page_file(request) else self._dispatch(request)
+
+    def _dispatch(self, request: HttpRequest) -> HttpAnswer:
         name = request.path.removeprefix(PREFIX)
         kind, _, rest = name.partition("/")
         if rest and request.method == "GET" and kind in self._below:
@@ -198,23 +199,13 @@ class Control:
         events.
         """
         events = self._sandbox.events
-        after, last = _number(query.get("after", "")), _number(query.get("last", ""))
+        after, last = whole_number(query.get("after", "")), whole_number(query.get("last", ""))
         records = list(events.records(after, query.get("account", ""), last))
         return _answer(200, {"Records": records, "next": events.added})
 
     def _metrics(self, _: Parameters) -> HttpAnswer:
         headers = (("Content-Type", CONTENT_TYPE), ("Cache-Control", "no-store"))
         return HttpAnswer(200, headers, self._sandbox.metrics.registry.text().encode())
-
-    def _decisions(self, query: Parameters) -> HttpAnswer:
-        decisions = list(self._sandbox.judge.decisions)[-_number(query.get("last", "")) :]
-        return _answer(200, {"decisions": [self._decision(entry) for entry in decisions]})
-
-    def _decision(self, entry: RecordedDecision) -> dict[str, object]:
-        record = decision_record(entry)
-        if not entry.decision.is_allowed:
-            record["encoded_message"] = self._sandbox.sts.messages.encode(entry.decision)
-        return record
 
 
 def find_user(sandbox: Sandbox, name: str) -> User | None:
@@ -231,27 +222,6 @@ def find_user(sandbox: Sandbox, name: str) -> User | None:
     candidates = [sandbox.world.user_named(account, name) for account in sandbox.world.partitions]
     users = [user for user in candidates if user is not None]
     return users[0] if len(users) == 1 else None
-
-
-def _why_not(request: HttpRequest) -> str:
-    """Return the reason to refuse the request, or "" to accept it."""
-    reason = _why_not_here(request)
-    if reason or Pages.serves(request):
-        return reason or why_not_served(request)
-    if "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none":
-        return "the sandbox's own endpoints do not answer to web pages"
-    return ""
-
-
-def _why_not_here(request: HttpRequest) -> str:
-    """Return the reason to refuse a request that was not sent from this machine, or "" to accept it."""
-    if not is_loopback(request.peer):
-        return "the sandbox's own endpoints answer to this machine only"
-    host_match = _HOST.fullmatch(request.headers.get("host", ""))
-    host = host_match[1].strip("[]").lower() if host_match else ""
-    if host != "localhost" and not is_loopback(host):
-        return "the Host header must be localhost or a loopback address"
-    return ""
 
 
 def _clock_setting(wish: object, now: float) -> tuple[float, bool | None]:
@@ -275,11 +245,6 @@ def _moment(text: object) -> float:
         return float(text)
     moment = datetime.fromisoformat(str(text))
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _number(text: str) -> int:
-    """Parse a whole number in a query parameter; return 0 for anything else."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
 def _answer(status: int, content: object) -> HttpAnswer:

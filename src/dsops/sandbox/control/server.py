@@ -22,6 +22,7 @@ from dsops.sandbox.control.client import LOOPBACK
 from dsops.sandbox.control.endpoints import PREFIX, Control
 from dsops.sandbox.control.service import Answered, Sandbox, new_request_id
 from dsops.sandbox.identity_center.pages import Pages
+from dsops.sandbox.page.files import page_link
 
 _BACKLOG = 1024
 _CLOSING_SECONDS = 5
@@ -61,6 +62,11 @@ class SandboxServer:
         """The sandbox's URL, as clients set it in AWS_ENDPOINT_URL."""
         host = {"0.0.0.0": LOOPBACK, "": LOOPBACK, "::": "::1"}.get(self.host, self.host)  # noqa: S104
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def page_link(self) -> str:
+        """The link of the sandbox's page, with the token of this run. The page can be opened only on this machine."""
+        return page_link(self.url, self.control.page_token)
 
     @property
     def is_on_loopback(self) -> bool:

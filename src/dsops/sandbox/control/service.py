@@ -15,14 +15,14 @@ from dsops.request.context import s3_context, unsigned_context
 from dsops.request.messages import HttpAnswer, HttpRequest
 from dsops.request.wire.error_responses import answer_refusal
 from dsops.request.wire.errors import access_denied, answer_of, refusal
-from dsops.request.wire.models import CENTER_SERVICES, TOOLBOX, signing_name
+from dsops.request.wire.models import CENTER_SERVICES, TOOLBOX, protocols, signing_name
 from dsops.request.wire.parameters import read_parameters
 from dsops.request.wire.responses import query_answer
 from dsops.request.wire.route import Route, find_route
 from dsops.request.wire.s3_requests import anonymous_body, is_anonymous, with_hoisted_headers
 from dsops.sandbox.authorization.authorization_records import AuthorizationRecords, with_id
 from dsops.sandbox.authorization.authorizer import Authorizer
-from dsops.sandbox.authorization.caller import authenticate
+from dsops.sandbox.authorization.caller import authenticate, root_caller
 from dsops.sandbox.authorization.context import membership_keys, request_context
 from dsops.sandbox.authorization.iam_toolbox import Toolbox, find_toolbox_route
 from dsops.sandbox.authorization.request import AuthenticatedRequest
@@ -34,6 +34,7 @@ from dsops.sandbox.federation.federation import UNSIGNED, Federation, unsigned_c
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.identity_center.route import find_center_route
 from dsops.sandbox.identity_center.service import IdentityCenter
+from dsops.sandbox.page.places import PolicyPlace
 from dsops.sandbox.services.kms_denials import is_through_service
 from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.probe import probe
@@ -225,6 +226,26 @@ class Sandbox:
             raise
         self.events.add(request, route, turn, result, None)
         return query_answer("sts", turn.operation, result, request_id, as_json=route.wants_json)
+
+    def store_as_root(self, request: HttpRequest, place: PolicyPlace, text: str) -> HttpAnswer:
+        """Store a policy document as the account's root user does; CloudTrail records this call of the root user.
+
+        `request` is the page's request. Raises SandboxRefusal if AWS would refuse the document. The caller must hold
+        the world's lock.
+        """
+        now, request_id = self.clock.now(), new_request_id()
+        caller = root_caller(self.world, place.account, "", place.region or self.region, None)
+        parameters = {**place.parameters, place.document: text}
+        turn = AuthenticatedRequest(caller, place.operation, parameters, {}, now, request_id)
+        protocol = protocols(place.service)[0]
+        route = Route(place.service, place.operation, protocol, wants_json=False, fields={}, document={})
+        try:
+            answer = self._operations.perform(route, turn)
+        except SandboxRefusal as refused:
+            self.events.add(request, route, turn, {}, refused)
+            raise
+        self.events.add(request, route, turn, {}, None, answer)
+        return answer
 
     def assume_for_service(self, request: HttpRequest, role: Role, use: ServiceUse) -> Issued:
         """Issue a role session to an AWS service, recorded as the service's own AssumeRole call.

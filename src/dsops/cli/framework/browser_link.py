@@ -1,7 +1,7 @@
-"""Opens a console link in a browser; each store can have a container or browser profile of its own.
+"""Opens a link that contains a secret in a browser; each store can have a container or browser profile of its own.
 
-Everyone who has the link can sign in with it, so the link is never an argument of a process. The browser gets a
-loopback address instead, from which dsops redirects exactly one request to the link.
+Everyone who has the link of a console or of a sandbox's page can use it, so it is never an argument of a process. The
+browser gets a loopback address instead, from which dsops redirects exactly one request to the link.
 """
 
 from __future__ import annotations

@@ -1,0 +1,55 @@
+// @ts-check
+// Starts the page: polls for calls, and opens the decision that is chosen.
+
+import { Refusal, ask, takeToken } from "./ask.js";
+import { Calls } from "./calls.js";
+import { decisionView } from "./decision.js";
+import { byId, element } from "./dom.js";
+
+const POLL_MS = 300;
+const RETRY_MS = 2000;
+
+const calls = new Calls(open);
+let after = 0;
+
+/** @param {number} number */
+async function open(number) {
+  const details = byId("details");
+  try {
+    details.replaceChildren(...decisionView(await ask(`decisions/${number}`)));
+  } catch (error) {
+    details.replaceChildren(element("p", {}, error instanceof Error ? error.message : String(error)));
+  }
+  byId("decision").focus({ preventScroll: false });
+}
+
+/** @param {string} text @param {boolean} isLost */
+function tell(text, isLost = false) {
+  const status = byId("status");
+  if (status.textContent !== text) status.textContent = text;
+  status.classList.toggle("lost", isLost);
+}
+
+async function poll() {
+  let pause = POLL_MS;
+  try {
+    const answer = await ask(`decisions?rows=yes&after=${after}`);
+    if (answer.next < after) calls.clear();
+    else calls.add(answer.decisions);
+    after = answer.next < after ? 0 : answer.next;
+    tell("connected");
+  } catch (error) {
+    const refusal = error instanceof Refusal ? error : new Refusal(0, String(error));
+    tell(refusal.message, true);
+    if (refusal.status === 403) return;
+    pause = RETRY_MS;
+  }
+  setTimeout(poll, pause);
+}
+
+if (takeToken()) {
+  byId("calls").parentElement?.removeAttribute("hidden");
+  await poll();
+} else {
+  tell("open the link that `dsops sandbox serve` printed: it has the token of this run", true);
+}
