@@ -70,7 +70,7 @@ class Browser:
     def overflow(self) -> int:
         """By how many pixels the page is wider than the window, so that a reader has to scroll to the side."""
         root = "document.documentElement"
-        return int(str(self._evaluate(f"Math.max({root}.scrollWidth, document.body.scrollWidth) - innerWidth")))
+        return int(str(self.value(f"Math.max({root}.scrollWidth, document.body.scrollWidth) - innerWidth")))
 
     def type(self, text: str) -> None:
         """Type the text into the field that gets the focus by itself, which may be some time after the page's load."""
@@ -92,12 +92,12 @@ class Browser:
 
     def text(self, selector: str = "body") -> str:
         """The visible text of the first matching element."""
-        return str(self._evaluate(f"document.querySelector({json.dumps(selector)}).innerText"))
+        return str(self.value(f"document.querySelector({json.dumps(selector)}).innerText"))
 
     def wait_for(self, expression: str) -> object:
         """Wait until the JavaScript expression has a value that is not empty; return the value."""
         end = monotonic() + SECONDS
-        while not (value := self._evaluate(expression)):
+        while not (value := self.value(expression)):
             assert monotonic() < end, f"`{expression}` stayed {value!r}; the page: {self.text()}"
             sleep(0.05)
         return value
@@ -112,9 +112,10 @@ class Browser:
 
     def focused(self) -> str:
         """The name and value of the element that has the focus: `answer=deny`."""
-        return str(self._evaluate("`${document.activeElement.name}=${document.activeElement.value}`"))
+        return str(self.value("`${document.activeElement.name}=${document.activeElement.value}`"))
 
-    def _evaluate(self, expression: str) -> object:
+    def value(self, expression: str) -> object:
+        """The value of a JavaScript expression; None for an element."""
         return self._call("Runtime.evaluate", expression=expression)["result"].get("value")
 
     def _call(self, method: str, **parameters: object) -> dict[str, Any]:

@@ -37,6 +37,8 @@ def main() -> int:
         for line in seen(server.sandbox.events.records()):
             print(f"  {line}")
     print("\nno secret's value was printed or written to disk, and the sandbox is gone")
+    serve = f"{os.path.relpath(dsops)} sandbox serve --seed {seed} --open"
+    print(f"to see in a browser why calls are allowed or denied: {serve}")
     return ended.returncode
 
 

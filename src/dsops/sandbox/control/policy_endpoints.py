@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from dsops.errors import SandboxRefusal
 from dsops.policy import PolicyKind
@@ -16,9 +15,28 @@ from dsops.sandbox.page.edits import Edit, calls_that_change, findings_of
 from dsops.sandbox.page.places import place_of
 
 _FORM = (
-    'send {"decision": NUMBER, "kind": "trust", "name": "...", "text": "...", "save": false}: kind and name of a '
-    "document of that decision; without a name, the text becomes a new inline policy of its caller"
+    'send {"decision": NUMBER, "kind": "trust", "name": "...", "before": "...", "text": "...", "save": false}: '
+    "the kind and name of a document of the decision, its text that is stored now, and its new text"
 )
+
+
+_CHANGED = "The stored document has changed since. Open the call again to edit the present one."
+
+
+class _Form(NamedTuple):
+    decision: int
+    kind: PolicyKind
+    name: str
+    before: str
+    text: str
+    save: bool
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether each field has a value of its type, which JSON does not ensure."""
+        types = (int, str, str, str, str, bool)
+        is_typed = all(isinstance(value, kind) for value, kind in zip(self, types, strict=True))
+        return is_typed and self.kind in get_args(PolicyKind)
 
 
 class PolicyEndpoints:
@@ -32,30 +50,29 @@ class PolicyEndpoints:
         """Check an edited document, tell which calls it changes, and with `save` store it as the root user does."""
         try:
             fields = json.loads(request.body)
-            number, kind, name, text = (fields[key] for key in ("decision", "kind", "name", "text"))
-            is_saved = fields.get("save", False)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            form = _Form(*(fields[key] for key in _Form._fields))
+        except (ValueError, TypeError, KeyError, RecursionError):
             return 400, {"error": _FORM}
-        is_valid = isinstance(number, int) and isinstance(is_saved, bool) and kind in get_args(PolicyKind)
-        if not is_valid or not isinstance(name, str) or not isinstance(text, str):
+        if not form.is_valid:
             return 400, {"error": _FORM}
         with self._sandbox.world.lock:
-            return self._edit(request, number, (kind, name, text), is_saved=is_saved)
+            return self._edit(request, form)
 
-    def _edit(self, request: HttpRequest, number: int, written: tuple[PolicyKind, str, str], *, is_saved: bool) -> Said:
-        entry = self._decisions.entry(number)
+    def _edit(self, request: HttpRequest, form: _Form) -> Said:
+        entry = self._decisions.entry(form.decision)
         if entry is None:
-            return 404, {"error": f"decision {number} is not kept any more"}
-        kind, name, text = written
-        place = place_of(self._sandbox.world, entry.decision.request, kind, name)
+            return 404, {"error": f"decision {form.decision} is not kept any more"}
+        world = self._sandbox.world
+        place = place_of(world, entry.decision.request, form.kind, form.name)
         if place is None:
-            return 400, {"error": f"{name or 'this policy'} can't be changed here"}
-        edit = Edit(kind, name, text, place)
-        findings = findings_of(edit)
-        calls = calls_that_change(self._sandbox.world, self._decisions.newest_first(), edit)
-        refused = self._save(request, edit) if is_saved else ""
-        content: Mapping[str, object] = {"findings": findings, "calls": calls, "refused": refused}
-        return 200, {**content, "is_saved": is_saved and not refused}
+            return 400, {"error": f"{form.name} can't be changed here"}
+        edit = Edit(form.kind, form.name, form.text, place)
+        calls = calls_that_change(world, self._decisions.newest_first(), edit)
+        refused = ""
+        if form.save:
+            refused = _CHANGED if place.text != form.before else self._save(request, edit)
+        is_saved = form.save and not refused
+        return 200, {"findings": findings_of(edit), "calls": calls, "refused": refused, "is_saved": is_saved}
 
     def _save(self, request: HttpRequest, edit: Edit) -> str:
         """Store the document; return AWS's error, or "" if it was stored."""

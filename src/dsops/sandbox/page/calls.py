@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from dsops.policy import Decision, PolicyKind
+from dsops.policy import Decision, PolicyKind, evaluate
 from dsops.request.context import iso_time
-from dsops.request.stored_policies import StoredPolicy
+from dsops.request.stored_policies import StoredPolicy, compiled
 from dsops.sandbox.authorization.authorizer import NO_ROLE, RecordedDecision
 from dsops.sandbox.authorization.decisions import decision_record
-from dsops.sandbox.page.changes import changes_that_allow
-from dsops.sandbox.page.places import place_of
+from dsops.sandbox.page.changes import changes_that_allow, replaced
+from dsops.sandbox.page.places import NEW_POLICY, place_of
 from dsops.sandbox.state.world import World
 
 if TYPE_CHECKING:
@@ -36,21 +36,42 @@ def call_row(number: int, entry: RecordedDecision) -> dict[str, object]:
 
 
 def call_details(world: World, number: int, entry: RecordedDecision) -> dict[str, object]:
-    """Return the decision with the documents that were evaluated, and the changes that would allow it."""
-    texts, request = documents_of(entry), entry.decision.request
-    changes = [] if entry.decision.is_allowed else changes_that_allow(entry.decision, texts)
+    """Return the decision with the documents that were evaluated, and the changes that would allow it now.
+
+    A change is made to the document that is stored now, so that saving it undoes no later edit.
+    """
+    request, documents = entry.decision.request, []
+    for (kind, name), text in documents_of(entry).items():
+        place = place_of(world, request, kind, name)
+        documents.append({"kind": kind, "name": name, "text": text, "now": None if place is None else place.text})
+    current, texts = decision_now(world, entry)
     return {
         "number": number,
         **decision_record(entry),
-        "documents": [
-            {"kind": kind, "name": name, "text": text, "is_editable": place_of(world, request, kind, name) is not None}
-            for (kind, name), text in texts.items()
-        ],
-        "changes": [change._asdict() for change in changes],
+        "documents": documents,
+        "is_allowed_now": current.is_allowed,
+        "changes": [change._asdict() for change in changes_that_allow(current, texts)],
     }
 
 
-def documents_of(entry: RecordedDecision) -> dict[tuple[str, str], str]:
+def decision_now(world: World, entry: RecordedDecision) -> tuple[Decision, dict[tuple[PolicyKind, str], str]]:
+    """Return how the request would be decided with the documents that are stored now, and these documents.
+
+    Policies that were attached later are not considered, except for the one that the page adds to a caller.
+    """
+    request, policies, texts = entry.decision.request, entry.decision.policies, documents_of(entry)
+    for kind, name in [*texts, ("identity", NEW_POLICY)]:
+        place = place_of(world, request, kind, name)
+        before = texts.get((kind, name), "")
+        if place is None or place.text in {"", before}:
+            continue
+        policy = compiled(place.text, kind, name)
+        texts[kind, name] = place.text
+        policies = replaced(policies, policy) if before else policies._replace(identity=(*policies.identity, policy))
+    return evaluate(request, policies), texts
+
+
+def documents_of(entry: RecordedDecision) -> dict[tuple[PolicyKind, str], str]:
     """Return the documents that were evaluated for the decision, by kind and name of the policy."""
     return {(kind, policy.name): policy.text for kind, policy in _documents(entry)}
 

@@ -24,7 +24,10 @@ from dsops.policy import (
     evaluate,
     parse_policy,
 )
+from dsops.sandbox.page.places import NEW_POLICY
 
+Documents = Mapping[tuple[PolicyKind, str], str]
+"""The kind and name of each policy -> its document."""
 _MOST_CHANGES = 8
 """How many policies are changed at most. An organization's tree has five levels of units."""
 
@@ -34,7 +37,6 @@ class PolicyChange(NamedTuple):
 
     policy_type: PolicyType
     policy: str
-    """The policy's name; "" for a policy that does not exist yet."""
     before: str
     """The document; "" for a policy that does not exist yet."""
     after: str
@@ -46,7 +48,7 @@ class PolicyChange(NamedTuple):
     """What the request could have instead, so that the policy stays as it is; "" if only a change helps."""
 
 
-def changes_that_allow(decision: Decision, texts: Mapping[tuple[str, str], str]) -> list[PolicyChange]:
+def changes_that_allow(decision: Decision, texts: Documents) -> list[PolicyChange]:
     """Return the changes that together allow the denied request; [] if none were found.
 
     `texts` has the documents, by kind and name of the policy.
@@ -66,7 +68,7 @@ def changes_that_allow(decision: Decision, texts: Mapping[tuple[str, str], str])
     return changes
 
 
-def _next_change(decision: Decision, texts: Mapping[tuple[str, str], str]) -> PolicyChange | None:
+def _next_change(decision: Decision, texts: Documents) -> PolicyChange | None:
     for reason in decision.reasons:
         if reason.effect == "ExplicitDeny":
             denying = next(found for found in reason.matched if found.statement.effect == "Deny")
@@ -77,9 +79,7 @@ def _next_change(decision: Decision, texts: Mapping[tuple[str, str], str]) -> Po
     return None
 
 
-def _without(
-    policy_type: PolicyType, denying: StatementReason, texts: Mapping[tuple[str, str], str]
-) -> PolicyChange | None:
+def _without(policy_type: PolicyType, denying: StatementReason, texts: Documents) -> PolicyChange | None:
     found = _Document.of(denying, texts)
     if found is None or _is_of_aws(found.name):
         return None
@@ -88,7 +88,7 @@ def _without(
     return found.change(policy_type, statements, f"remove {name}, which denies it", f"all else that {name} denies")
 
 
-def _allowing(decision: Decision, reason: Reason, texts: Mapping[tuple[str, str], str]) -> PolicyChange | None:
+def _allowing(decision: Decision, reason: Reason, texts: Documents) -> PolicyChange | None:
     """Return the change of an Allow statement that fits except for its principals or conditions, or a new statement."""
     for candidate in reason.near:
         elements = {failure.element for failure in candidate.failures}
@@ -138,24 +138,31 @@ def _instead(near: StatementReason) -> str:
     )
 
 
-def _added(decision: Decision, reason: Reason, texts: Mapping[tuple[str, str], str]) -> PolicyChange | None:
+def _added(decision: Decision, reason: Reason, texts: Documents) -> PolicyChange | None:
     request = decision.request
-    statement: dict[str, object] = {"Effect": "Allow", "Action": request.action, "Resource": request.resource}
+    resource, opens = request.resource, "nothing else"
+    if resource == "*":
+        opens = f"{request.action} on every resource"
+    else:
+        # A key of S3 may contain characters that have a meaning in policies.
+        resource = "".join(f"${{{letter}}}" if letter in "*?$" else letter for letter in resource)
+    statement: dict[str, object] = {"Effect": "Allow", "Action": request.action, "Resource": resource}
     if reason.policy_type in ("role trust policy", "resource-based policy"):
         kind, name = _principal_of(decision)
         statement = {"Effect": "Allow", "Principal": {kind: name}, "Action": request.action}
         if reason.policy_type == "resource-based policy":
-            statement["Resource"] = request.resource
+            statement["Resource"] = resource
     policies = [policy for policy in _policies_of(decision.policies, reason) if not _is_of_aws(policy.name)]
     read = (_Document.read(policy.name, texts.get((policy.kind, policy.name), ""), 0) for policy in policies)
     found = next(filter(None, read), None)
     if found is not None:
         statements = [*found.statements, statement]
-        return found.change(reason.policy_type, statements, "add a statement for this request", "nothing else")
+        return found.change(reason.policy_type, statements, "add a statement for this request", opens)
     if reason.policy_type != "identity-based policy":
         return None
     after = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)
-    return PolicyChange(reason.policy_type, "", "", after, "add a policy for this request", "nothing else", "")
+    what = "add a policy for this request to the caller"
+    return PolicyChange(reason.policy_type, NEW_POLICY, "", after, what, opens, "")
 
 
 def _is_of_aws(name: str) -> bool:
@@ -172,7 +179,7 @@ class _Document(NamedTuple):
     """The position of the statement in question, from 0."""
 
     @classmethod
-    def of(cls, reason: StatementReason, texts: Mapping[tuple[str, str], str]) -> _Document | None:
+    def of(cls, reason: StatementReason, texts: Documents) -> _Document | None:
         """Return the statement's document; None if it is not stored."""
         policy = reason.policy
         text = texts.get((policy.kind, policy.name), "")
@@ -260,8 +267,8 @@ def _with_change(decision: Decision, change: PolicyChange) -> Policies:
     """Return the policies with the changed document. Raises PolicyInvalid."""
     policies = decision.policies
     kind = _KINDS[change.policy_type]
-    changed = parse_policy(change.after, kind, name=change.policy or "the new policy")
-    return replaced(policies, changed) if change.policy else policies._replace(identity=(*policies.identity, changed))
+    changed = parse_policy(change.after, kind, name=change.policy)
+    return replaced(policies, changed) if change.before else policies._replace(identity=(*policies.identity, changed))
 
 
 def replaced(policies: Policies, changed: Policy) -> Policies:

@@ -11,7 +11,7 @@ from dsops.policy import Policies, Policy, PolicyKind, evaluate, lint, parse_pol
 from dsops.sandbox.authorization.authorizer import RecordedDecision
 from dsops.sandbox.page.calls import call_row, documents_of
 from dsops.sandbox.page.changes import replaced
-from dsops.sandbox.page.places import PolicyPlace, place_of
+from dsops.sandbox.page.places import NEW_POLICY, PolicyPlace, place_of
 from dsops.sandbox.state.world import World
 from dsops.service_reference import open_reference
 
@@ -25,7 +25,6 @@ class Edit(NamedTuple):
 
     kind: PolicyKind
     name: str
-    """The policy's name; "" for a new inline policy of the caller."""
     text: str
     place: PolicyPlace
     """Where the policy is stored."""
@@ -56,7 +55,7 @@ def calls_that_change(
     with only the edited document replaced.
     """
     try:
-        policy = parse_policy(edit.text, edit.kind, name=edit.name or "the new policy")
+        policy = parse_policy(edit.text, edit.kind, name=edit.name)
     except PolicyInvalid:
         return []
     rows = []
@@ -73,11 +72,10 @@ def calls_that_change(
 
 def _with_edit(world: World, entry: RecordedDecision, edit: Edit, policy: Policy) -> Policies | None:
     """Return the call's policies with the edited one; None if the edited policy did not apply to the call."""
-    request, policies = entry.decision.request, entry.decision.policies
-    if place_of(world, request, edit.kind, edit.name) != edit.place:
+    policies = entry.decision.policies
+    if place_of(world, entry.decision.request, edit.kind, edit.name) != edit.place:
         return None
-    if not edit.name:
-        return policies._replace(identity=(*policies.identity, policy))
-    if (edit.kind, edit.name) not in documents_of(entry):
-        return None
-    return replaced(policies, policy)
+    if (edit.kind, edit.name) in documents_of(entry):
+        return replaced(policies, policy)
+    is_new = edit.name == NEW_POLICY
+    return policies._replace(identity=(*policies.identity, policy)) if is_new else None

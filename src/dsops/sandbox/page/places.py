@@ -1,12 +1,17 @@
-"""Where a policy that was evaluated is stored, and the operation that replaces it."""
+"""Where a policy that was evaluated is stored, its document now, and the operation that replaces it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from dsops.arn import parse_arn
+from dsops.arn import Arn, parse_arn
 from dsops.policy import Request
+from dsops.request.lookups import SecretLocation
+from dsops.request.stored_policies import StoredPolicy
+from dsops.sandbox.state.estate import Estate
+from dsops.sandbox.state.kms_keys import KeyStore
+from dsops.sandbox.state.secrets import SecretStorage
 from dsops.sandbox.state.world import World
 
 NEW_POLICY = "added-on-the-page"
@@ -14,7 +19,7 @@ NEW_POLICY = "added-on-the-page"
 
 
 class PolicyPlace(NamedTuple):
-    """An operation of AWS that stores a policy."""
+    """A stored policy, and the operation of AWS that replaces it."""
 
     account: str
     region: str
@@ -24,31 +29,40 @@ class PolicyPlace(NamedTuple):
     parameters: Mapping[str, object]
     document: str
     """The name of the parameter for the document."""
+    text: str
+    """The document that is stored now; "" if there is none."""
 
 
 def place_of(world: World, request: Request, kind: str, name: str) -> PolicyPlace | None:
     """Return where the policy of this kind and name is stored that was evaluated for the request.
 
-    "" as name means a new inline policy of the caller. Returns None for a policy that cannot be replaced: one of AWS,
-    of a session, or of a resource that the page does not know.
+    The inline policy NEW_POLICY of the caller may not exist yet. Returns None for a policy that cannot be replaced: one
+    of AWS, of a session, or of a resource that the page does not know, and for a policy whose owner is gone.
     """
     if kind == "trust":
         role = world.role_at(request.resource)
-        return None if role is None else _iam(role.account, "UpdateAssumeRolePolicy", {"RoleName": role.name})
+        if role is None:
+            return None
+        return _iam(role.account, "UpdateAssumeRolePolicy", {"RoleName": role.name}, role.trust)
     if kind in {"scp", "rcp"}:
-        return _of_organization(name)
+        return _of_organization(world, request, kind, name)
     if kind == "resource":
-        return _of_resource(request, name)
+        return _of_resource(world, request, name)
     if name.startswith("arn:"):
-        arn = parse_arn(name)
-        is_own = arn is not None and arn.account != "aws"
-        managed = {"PolicyArn": name, "SetAsDefault": True}
-        return _iam(arn.account, "CreatePolicyVersion", managed) if arn is not None and is_own else None
-    return _inline(world, request, name or NEW_POLICY) if kind == "identity" else None
+        return _managed(world, name)
+    return _inline(world, request, name) if kind == "identity" else None
 
 
-def _iam(account: str, operation: str, parameters: Mapping[str, object]) -> PolicyPlace:
-    return PolicyPlace(account, "", "iam", operation, parameters, "PolicyDocument")
+def _iam(account: str, operation: str, parameters: Mapping[str, object], text: str) -> PolicyPlace:
+    return PolicyPlace(account, "", "iam", operation, parameters, "PolicyDocument", text)
+
+
+def _managed(world: World, name: str) -> PolicyPlace | None:
+    arn = parse_arn(name)
+    if arn is None or arn.account not in world.partitions:
+        return None
+    parameters = {"PolicyArn": name, "SetAsDefault": True}
+    return _iam(arn.account, "CreatePolicyVersion", parameters, _text_of(world.managed_policy(arn.account, name)))
 
 
 def _inline(world: World, request: Request, name: str) -> PolicyPlace | None:
@@ -56,8 +70,10 @@ def _inline(world: World, request: Request, name: str) -> PolicyPlace | None:
     principal = request.principal
     if principal.kind == "role-session":
         role = world.role_at(principal.issuer_arn)
-        parameters = {} if role is None else {"RoleName": role.name, "PolicyName": name}
-        return None if role is None else _iam(role.account, "PutRolePolicy", parameters)
+        if role is None:
+            return None
+        text = world.backend(role.account).roles[role.unique_id].policies.get(name, "")
+        return _iam(role.account, "PutRolePolicy", {"RoleName": role.name, "PolicyName": name}, text)
     user = world.user_at(principal.arn)
     if user is None:
         return None
@@ -66,31 +82,61 @@ def _inline(world: World, request: Request, name: str) -> PolicyPlace | None:
     if name not in owner.policies:
         for group in backend.groups.values():
             if owner in group.users and name in group.policies:
-                return _iam(user.account, "PutGroupPolicy", {"GroupName": group.name, "PolicyName": name})
-    return _iam(user.account, "PutUserPolicy", {"UserName": user.name, "PolicyName": name})
+                parameters = {"GroupName": group.name, "PolicyName": name}
+                return _iam(user.account, "PutGroupPolicy", parameters, group.policies[name])
+    text = owner.policies.get(name, "")
+    return _iam(user.account, "PutUserPolicy", {"UserName": user.name, "PolicyName": name}, text)
 
 
-def _of_organization(name: str) -> PolicyPlace | None:
-    arn = parse_arn(name)
-    if arn is None or arn.account == "aws":
+def _of_organization(world: World, request: Request, kind: str, name: str) -> PolicyPlace | None:
+    arn, organizations = parse_arn(name), world.organizations
+    if arn is None or arn.account not in world.partitions:
         return None
-    return PolicyPlace(
-        arn.account, "", "organizations", "UpdatePolicy", {"PolicyId": name.rpartition("/")[2]}, "Content"
+    levels = (
+        organizations.service_control(request.principal.account)
+        if kind == "scp"
+        else organizations.resource_control(request.resource_account, request.action)
     )
+    text = next((policy.text for level in levels for policy in level if policy.name == name), "")
+    policy_id = {"PolicyId": name.rpartition("/")[2]}
+    return PolicyPlace(arn.account, "", "organizations", "UpdatePolicy", policy_id, "Content", text)
 
 
-def _of_resource(request: Request, name: str) -> PolicyPlace | None:
+def _of_resource(world: World, request: Request, name: str) -> PolicyPlace | None:
     arn = parse_arn(request.resource)
-    if arn is None or name.endswith("and its grants"):
+    find = None if arn is None else _RESOURCES.get(arn.service)
+    # A key's policy and its grants are evaluated as one document, which is not stored so.
+    if arn is None or find is None or name.endswith("and its grants"):
         return None
+    return find(world, arn, request)
+
+
+def _of_bucket(world: World, arn: Arn, request: Request) -> PolicyPlace:
+    name, account = arn.resource.partition("/")[0], request.resource_account
+    bucket = Estate(world).bucket(name, arn.partition)
+    text = _text_of(None if bucket is None else bucket.policy)
+    return PolicyPlace(account, "", "s3", "PutBucketPolicy", {"Bucket": name}, "Policy", text)
+
+
+def _of_key(world: World, arn: Arn, request: Request) -> PolicyPlace:
     account = request.resource_account
-    if arn.service == "s3":
-        bucket = arn.resource.partition("/")[0]
-        return PolicyPlace(account, arn.region, "s3", "PutBucketPolicy", {"Bucket": bucket}, "Policy")
-    if arn.service == "kms":
-        parameters = {"KeyId": request.resource, "PolicyName": "default"}
-        return PolicyPlace(account, arn.region, "kms", "PutKeyPolicy", parameters, "Policy")
-    if arn.service == "secretsmanager":
-        secret = {"SecretId": request.resource}
-        return PolicyPlace(account, arn.region, "secretsmanager", "PutResourcePolicy", secret, "ResourcePolicy")
-    return None
+    key = KeyStore(world).key(SecretLocation(account, arn.region), arn.resource_name)
+    parameters = {"KeyId": request.resource, "PolicyName": "default"}
+    text = _text_of(None if key is None else key.policy)
+    return PolicyPlace(account, arn.region, "kms", "PutKeyPolicy", parameters, "Policy", text)
+
+
+def _of_secret(world: World, arn: Arn, request: Request) -> PolicyPlace:
+    account, secret_id = request.resource_account, {"SecretId": request.resource}
+    secret = SecretStorage(world).find_secret(request.resource, SecretLocation(account, arn.region))
+    text = _text_of(None if secret is None else secret.policy)
+    operation = "PutResourcePolicy"
+    return PolicyPlace(account, arn.region, "secretsmanager", operation, secret_id, "ResourcePolicy", text)
+
+
+_RESOURCES = {"s3": _of_bucket, "kms": _of_key, "secretsmanager": _of_secret}
+"""Service -> the function that finds the policy of a resource of this service."""
+
+
+def _text_of(policy: StoredPolicy | None) -> str:
+    return "" if policy is None else policy.text

@@ -11,10 +11,11 @@ import { editorView } from "./editor.js";
  *   near: Statement[], note: string}} Reason
  * @typedef {{policy_type: string, policy: string, before: string, after: string, what: string, opens: string,
  *   instead: string}} Change
- * @typedef {{kind: string, name: string, text: string, is_editable: boolean}} Document
+ * @typedef {{kind: string, name: string, text: string, now: string | null}} Document
  * @typedef {{number: number, time: string, caller: string, action: string, resource: string, is_allowed: boolean,
  *   effect: string, decided_by: string, policy: string | null, statement: number | null, sid: string | null,
- *   reasons: Reason[], documents: Document[], changes: Change[]}} Decision
+ *   reasons: Reason[], documents: Document[], is_allowed_now: boolean,
+ *   changes: Change[]}} Decision
  */
 
 const SAYS = { Allow: "allows it", ExplicitDeny: "denies it", ImplicitDeny: "does not allow it" };
@@ -58,27 +59,29 @@ function named(found) {
 /** @param {Decision} decision */
 function changesView(decision) {
   const title = element("h3", {}, "What would allow it");
+  if (decision.is_allowed_now) return [title, element("p", {}, "With the policies as they are now, it is allowed.")];
   if (!decision.changes.length) {
-    return [title, element("p", {}, "No change of a single policy was found that allows it.")];
+    return [title, element("p", {}, "No change of the stored policies was found that allows it.")];
   }
   return [title, ...decision.changes.map((change, index) => changeView(change, index, decision))];
 }
 
 /** @param {Change} change @param {number} index @param {Decision} decision */
 function changeView(change, index, decision) {
-  const name = change.policy || "a new policy of the caller";
   const number = decision.changes.length > 1 ? `${index + 1} of ${decision.changes.length}: ` : "";
   const kind = KINDS[change.policy_type];
   const document = decision.documents.find((each) => each.kind === kind && each.name === change.policy);
-  const isEditable = document ? document.is_editable : change.policy === "";
+  const isEditable = change.before === "" || (document !== undefined && document.now !== null);
   return element(
     "div",
     { class: "change" },
-    element("p", {}, `${number}${name} (${change.policy_type}): ${change.what}`),
+    element("p", {}, `${number}${change.policy} (${change.policy_type}): ${change.what}`),
     element("p", {}, `This also allows: ${change.opens}`),
     ...(change.instead ? [element("p", {}, `Without a change: ${change.instead}`)] : []),
     isEditable
-      ? editButton("Try this change", { decision: decision.number, kind, name: change.policy, text: change.after })
+      ? editButton("Try this change", {
+          decision: decision.number, kind, name: change.policy, before: change.before, text: change.after,
+        })
       : element("details", {}, element("summary", {}, "The changed document"), element("pre", {}, change.after)),
   );
 }
@@ -134,13 +137,15 @@ function nearView(near) {
 /** The document, with the deciding statement marked. @param {Document} each @param {Decision} decision */
 function documentView(each, decision) {
   const marked = each.name === decision.policy ? decision.statement : null;
-  const draft = { decision: decision.number, kind: each.kind, name: each.name, text: indented(each.text) };
+  const now = each.now ?? "";
+  const draft = { decision: decision.number, kind: each.kind, name: each.name, before: now, text: indented(now) };
+  const isOld = each.now !== null && each.now !== each.text;
   return element(
     "details",
     {},
-    element("summary", {}, each.name),
+    element("summary", {}, isOld ? `${each.name} (changed since)` : each.name),
     element("pre", {}, ...lines(each.text, marked)),
-    ...(each.is_editable ? [editButton("Edit", draft)] : []),
+    ...(each.now !== null ? [editButton("Edit", draft)] : []),
   );
 }
 

@@ -5,7 +5,7 @@ import { ask } from "./ask.js";
 import { element } from "./dom.js";
 
 /**
- * @typedef {{decision: number, kind: string, name: string, text: string}} Draft
+ * @typedef {{decision: number, kind: string, name: string, before: string, text: string}} Draft
  * @typedef {{severity: string, line: number, message: string, hint: string}} Finding
  * @typedef {{caller: string, action: string, resource: string, would_be_allowed: boolean}} Changed
  */
@@ -25,32 +25,38 @@ export function editorView(draft) {
   const view = element(
     "section",
     { class: "editor" },
-    element("label", {}, `Document of ${draft.name || "the new policy"}`, text),
+    element("label", {}, `Document of ${draft.name}`, text),
     element("p", { class: "buttons" }, save, " ", close),
     result,
   );
-  const written = () => ({ ...draft, text: text.value });
+  let before = draft.before;
+  const written = () => ({ ...draft, before, text: text.value });
   let timer = 0;
   text.addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(() => show(result, text, written(), false), PAUSE_MS);
   });
-  save.addEventListener("click", () => show(result, text, written(), true));
+  save.addEventListener("click", async () => {
+    const saved = written();
+    if (await show(result, text, saved, true)) before = saved.text;
+  });
   close.addEventListener("click", () => view.remove());
   show(result, text, written(), false);
   return view;
 }
 
 /**
- * Check the document, or save it, and show the result; an answer to an older text is dropped.
+ * Check the document, or save it, and show the result; an answer to an older text is dropped. Return whether it was saved.
  * @param {HTMLElement} result @param {HTMLTextAreaElement} text @param {Draft} draft @param {boolean} isSaved
  */
 async function show(result, text, draft, isSaved) {
   try {
     const answer = await ask("policy", { ...draft, save: isSaved });
     if (text.value === draft.text) result.replaceChildren(...resultView(answer));
+    return answer.is_saved;
   } catch (error) {
     result.replaceChildren(element("p", { class: "denied" }, error instanceof Error ? error.message : String(error)));
+    return false;
   }
 }
 
