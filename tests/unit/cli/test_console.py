@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 
 from dsops.aws.apis.console_services import SERVICES, service_page
-from dsops.cli.framework.browser_link import BrowserChoice, browser_command
+from dsops.stores.browser import BrowserChoice, browser_command
 from dsops.stores.loopback import uid_of_client
 from tests.children import Child
 from tests.fakes import make_runtime

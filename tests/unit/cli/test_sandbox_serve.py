@@ -90,7 +90,9 @@ def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path, how: signal.Signals)
         _, told = process.communicate(timeout=60)
 
         assert process.returncode == 0
-        assert told == 'in another terminal: eval "$(dsops sandbox env)"; Ctrl-C ends it\n'
+        started, link = told.splitlines()
+        assert started == 'in another terminal: eval "$(dsops sandbox env)"; Ctrl-C ends it'
+        assert link.startswith(f"its page, which shows why each call is allowed or denied: {url}/_sandbox/ui#")
         assert not list((tmp_path / "dsops").iterdir())
         assert silent.recv(1) == b""
         (file,) = (tmp_path / "trail").rglob("*.json.gz")

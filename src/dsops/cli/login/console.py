@@ -8,7 +8,6 @@ from dsops.arn import Partition, partition_of_region
 from dsops.aws.apis.console_services import service_page
 from dsops.aws.apis.signin import LINK_SECONDS, console_page, federation_endpoint, signin_link
 from dsops.aws.http.call import make_client
-from dsops.cli.framework.browser_link import BROWSERS, BrowserChoice, browser_command, open_link
 from dsops.cli.framework.command import (
     CONFIG,
     NO_AGENT,
@@ -29,6 +28,7 @@ from dsops.pipeline.plans import dangerous_steps, require_session
 from dsops.plan import Plan
 from dsops.resolve.console import partition_of_session, refuse_chained, refuse_other_sts, refuse_session
 from dsops.runtime import Runtime
+from dsops.stores.browser import BROWSERS, BrowserChoice, browser_command, open_link
 
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 900, 43_200
 _OWN_ENDPOINT = "DSOPS_SIGNIN_ENDPOINT"

@@ -76,9 +76,9 @@ def _serve(arguments: Arguments, runtime: Runtime) -> int:
 
 def _open(link: str, runtime: Runtime) -> None:
     """Open the page in the default browser. If that fails, only tell so: the sandbox serves without a browser, too."""
-    from dsops.cli.framework.browser_link import BrowserChoice, browser_command, open_link
     from dsops.errors import DsopsError
     from dsops.secret import Secret
+    from dsops.stores.browser import BrowserChoice, browser_command, open_link
 
     choice = BrowserChoice("", "")
     try:
