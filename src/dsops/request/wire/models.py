@@ -11,7 +11,9 @@ from dsops.request.wire.service_table import SERVED
 
 TOOLBOX: Final = "iam-toolbox"
 """The IAM Toolbox, which moto lacks. The table of services therefore does not list it."""
-_SIGNED_ELSEWHERE: Final = {TOOLBOX: "iam"}
+ROLES_ANYWHERE: Final = "rolesanywhere"
+"""IAM Roles Anywhere, which moto lacks."""
+_SIGNED_ELSEWHERE: Final = {TOOLBOX: "iam", ROLES_ANYWHERE: ROLES_ANYWHERE}
 
 OIDC: Final = "sso-oidc"
 PORTAL: Final = "sso"

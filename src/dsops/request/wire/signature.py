@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import re
 from calendar import timegm
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
@@ -59,14 +59,19 @@ class SignedHead(NamedTuple):
     """Computes the signatures of the body's chunks."""
 
 
-def read_claim(request: HttpRequest, now: float, window_minutes: int) -> Claim:
-    """Parse the signature and check its form and time. `now` is the machine's time, not the sandbox's."""
+def read_claim(
+    request: HttpRequest, now: float, window_minutes: int, algorithms: Collection[str] = (ALGORITHM,)
+) -> Claim:
+    """Parse the signature and check its form and time. `now` is the machine's time, not the sandbox's.
+
+    `algorithms` are the signature algorithms that the Authorization header may name.
+    """
     bad = _BAD_ESCAPE.search(request.query)
     if bad:
         raise _malformed_escape(bad)
     header = request.headers.get("authorization")
     if header is not None:
-        return _from_header(request, header, now, window_minutes)
+        return _from_header(request, header, now, window_minutes, algorithms)
     query = _parameters(request.query)
     if "X-Amz-Algorithm" in query:
         return _from_query(request, query, now, window_minutes)
@@ -134,11 +139,24 @@ def canonical_hash(method: str, path: str, query: str, headers: Mapping[str, str
     return sha256(_canonical_request(request, claim, payload)).hexdigest()
 
 
+def string_to_sign(request: HttpRequest, claim: Claim, algorithm: str) -> str:
+    """Return the text that the signature of a request covers, for services other than S3.
+
+    Raises SignatureDoesNotMatch if the request states a wrong hash of its body.
+    """
+    return _string_to_sign(request, claim, _payload_hash(request, claim), algorithm)
+
+
+def _string_to_sign(request: HttpRequest, claim: Claim, payload: str, algorithm: str) -> str:
+    scope = f"{claim.date}/{claim.region}/{claim.service}/{claim.terminator}"
+    canonical = _canonical_request(request, claim, payload)
+    return f"{algorithm}\n{claim.timestamp}\n{scope}\n{sha256(canonical).hexdigest()}"
+
+
 def _check(request: HttpRequest, claim: Claim, secret: str, payload: str) -> ChunkSigner:
     """Refuse a request that was not signed with this key; return the signer of its body's chunks."""
-    canonical = _canonical_request(request, claim, payload)
     scope = f"{claim.date}/{claim.region}/{claim.service}/{claim.terminator}"
-    text = f"{ALGORITHM}\n{claim.timestamp}\n{scope}\n{sha256(canonical).hexdigest()}"
+    text = _string_to_sign(request, claim, payload, ALGORITHM)
     key = signing_key(secret, claim.date, claim.region, claim.service)
     expected = hmac.digest(key, text.encode(), sha256).hex()
     if not hmac.compare_digest(expected.encode(), claim.signature.encode("utf-8", "surrogateescape")):
@@ -146,9 +164,11 @@ def _check(request: HttpRequest, claim: Claim, secret: str, payload: str) -> Chu
     return ChunkSigner(key, claim.timestamp, scope, expected)
 
 
-def _from_header(request: HttpRequest, header: str, now: float, window_minutes: int) -> Claim:
+def _from_header(
+    request: HttpRequest, header: str, now: float, window_minutes: int, algorithms: Collection[str]
+) -> Claim:
     algorithm, _, rest = header.partition(" ")
-    if algorithm != ALGORITHM:
+    if algorithm not in algorithms:
         raise _incomplete(f"Unsupported AWS 'algorithm': '{algorithm}'.")
     fields: dict[str, str] = {}
     for part in rest.split(","):

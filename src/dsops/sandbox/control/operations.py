@@ -12,7 +12,7 @@ from dsops.request.question import AuthorizationQuestion
 from dsops.request.resources.ssm import with_plain_names
 from dsops.request.wire import s3_requests
 from dsops.request.wire.errors import invalid_token, refusal
-from dsops.request.wire.models import signing_name
+from dsops.request.wire.models import ROLES_ANYWHERE, signing_name
 from dsops.request.wire.responses import json_answer, with_request_id
 from dsops.sandbox.authorization.stored_resources import StoredResources
 from dsops.sandbox.iam_api.operations import IamOperations
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from dsops.sandbox.authorization.caller import Caller
     from dsops.sandbox.authorization.encryption import KeyUse, Service
     from dsops.sandbox.authorization.request import AuthenticatedRequest
+    from dsops.sandbox.roles_anywhere.service import RolesAnywhere
     from dsops.sandbox.state.world import World
     from dsops.sandbox.sts.outbound import Outbound
 
@@ -50,7 +51,14 @@ _OWN_REGIONS = frozenset({"secretsmanager"})
 class Operations:
     """The operations of all services except STS, in one sandbox."""
 
-    def __init__(self, world: World, secret_storage: SecretStorage, judge: Authorizer, outbound: Outbound) -> None:
+    def __init__(
+        self,
+        world: World,
+        secret_storage: SecretStorage,
+        judge: Authorizer,
+        outbound: Outbound,
+        roles_anywhere: RolesAnywhere,
+    ) -> None:
         self._world = world
         self._secret_storage = secret_storage
         self._judge = judge
@@ -61,6 +69,7 @@ class Operations:
             "iam": self._perform_iam,
             "kms": self._perform_keys,
             "organizations": self._perform_organizations,
+            ROLES_ANYWHERE: lambda turn, _account, _resource: roles_anywhere.perform(turn),
             "s3": self._perform_s3,
             "secretsmanager": self._perform_secrets,
             "sns": self._perform_topics,

@@ -15,7 +15,7 @@ from dsops.request.context import s3_context, unsigned_context
 from dsops.request.messages import HttpAnswer, HttpRequest
 from dsops.request.wire.error_responses import answer_refusal
 from dsops.request.wire.errors import access_denied, answer_of, refusal
-from dsops.request.wire.models import CENTER_SERVICES, TOOLBOX, protocols, signing_name
+from dsops.request.wire.models import CENTER_SERVICES, ROLES_ANYWHERE, TOOLBOX, protocols, signing_name
 from dsops.request.wire.parameters import read_parameters
 from dsops.request.wire.responses import query_answer
 from dsops.request.wire.route import Route, find_route
@@ -35,6 +35,8 @@ from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.identity_center.route import find_center_route
 from dsops.sandbox.identity_center.service import IdentityCenter
 from dsops.sandbox.page.places import PolicyPlace
+from dsops.sandbox.roles_anywhere.route import CREATE_SESSION, find_anywhere_route
+from dsops.sandbox.roles_anywhere.service import RolesAnywhere
 from dsops.sandbox.services.kms_denials import is_through_service
 from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.probe import probe
@@ -81,7 +83,10 @@ class Sandbox:
         self.issuers = Issuers()
         self.identity_center = IdentityCenter(self.world, self.sessions, self.events, self.throttle, self.clock)
         self._federation = Federation(self.world, self.sessions, self.judge, self.issuers)
-        self._operations = Operations(self.world, self.secret_storage, self.judge, self.sts.outbound)
+        self.roles_anywhere = RolesAnywhere(self.world, self.sts, self.events, self.throttle, self.clock)
+        self._operations = Operations(
+            self.world, self.secret_storage, self.judge, self.sts.outbound, self.roles_anywhere
+        )
         self._toolbox = Toolbox(self.authorization_records, self.judge)
 
     def move_clock(self, now: float, *, is_frozen: bool | None = None) -> None:
@@ -116,13 +121,20 @@ class Sandbox:
         route: Route | None = None
         result = ""
         try:
-            route_or_answer = find_center_route(request) or find_toolbox_route(request) or find_route(request)
+            route_or_answer = (
+                find_center_route(request)
+                or find_toolbox_route(request)
+                or find_anywhere_route(request)
+                or find_route(request)
+            )
             if isinstance(route_or_answer, HttpAnswer):
                 return Answered(route_or_answer, request_id)
             route = route_or_answer
             with self.world.lock:
                 if route.service in CENTER_SERVICES:
                     answer = self.identity_center.serve(route.request or request, route, request_id)
+                elif (route.service, route.operation) == (ROLES_ANYWHERE, CREATE_SESSION):
+                    answer = self.roles_anywhere.create_session(request, request_id)
                 else:
                     answer = self._serve(request, route, request_id)
         except SandboxRefusal as refused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from dsops.errors import SandboxUnavailable, SeedInvalid
+from dsops.errors import SandboxRefusal, SandboxUnavailable, SeedInvalid
 from dsops.request.lookups import SecretLocation
 from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.control.service import Sandbox
@@ -14,6 +14,8 @@ from dsops.sandbox.seed.identity_center_model import SeedIdentityCenter
 from dsops.sandbox.seed.identity_center_setup import plant_instance
 from dsops.sandbox.seed.model import ADMIN, Seed, SeedAccount, SeedUser
 from dsops.sandbox.seed.region_setup import plant_region
+from dsops.sandbox.seed.roles_anywhere import SeedRolesAnywhere
+from dsops.sandbox.seed.roles_anywhere_setup import plant_roles_anywhere
 from dsops.sandbox.state.iam_builder import IamBuilder
 from dsops.sandbox.state.organization_builder import SeedOrganization
 from dsops.sandbox.state.world import World
@@ -54,6 +56,8 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
                     SecretLocation(account.account, region),
                     region_seed,
                 )
+            if account.roles_anywhere is not None:
+                _plant_roles_anywhere(sandbox, account.account, account.roles_anywhere, seed.region)
         if seed.organization is not None:
             _plant_organization(sandbox.world, seed.organization)
         if seed.identity_center is not None:
@@ -70,6 +74,15 @@ def _plant_organization(world: World, organization: SeedOrganization) -> None:
         raise
     except Exception as error:
         raise SeedInvalid("the organization of the seed can't be created", why=str(error), hint=_CORRECT) from error
+
+
+def _plant_roles_anywhere(sandbox: Sandbox, account: str, section: SeedRolesAnywhere, region: str) -> None:
+    records, now = sandbox.roles_anywhere.records, sandbox.clock.now()
+    try:
+        plant_roles_anywhere(records, sandbox.world, account, section, region, now)
+    except SandboxRefusal as error:
+        message = f"`roles_anywhere` of account {account} in the seed can't be created"
+        raise SeedInvalid(message, why=error.message, hint=_CORRECT) from error
 
 
 def _plant_identity_center(sandbox: Sandbox, center: SeedIdentityCenter, region: str) -> None:

@@ -38,6 +38,7 @@ from dsops.sandbox.seed.organization import OrganizationSeedReader
 from dsops.sandbox.seed.policy_nodes import PolicyNodes, is_policy_arn
 from dsops.sandbox.seed.providers import read_oidc_providers, read_saml_providers
 from dsops.sandbox.seed.regions import REGION_KEYS, read_region
+from dsops.sandbox.seed.roles_anywhere import read_roles_anywhere
 from dsops.sandbox.state.rate_limits import read_rate, why_not_limited
 from dsops.sandbox.sts import totp
 
@@ -58,6 +59,7 @@ _ACCOUNT_KEYS: Final = (
     *REGION_KEYS,
     "oidc_providers",
     "saml_providers",
+    "roles_anywhere",
     "outbound_federation",
     "closed_sts_regions",
 )
@@ -182,6 +184,7 @@ class _Reader(PolicyNodes):
             saml_providers,
             outbound == "true",
             tuple(self._closed_regions(keys.get("closed_sts_regions"), f"{path}.closed_sts_regions")),
+            read_roles_anywhere(self, keys.get("roles_anywhere"), f"{path}.roles_anywhere"),
         )
 
     def _closed_regions(self, node: Node | None, path: str) -> Iterator[str]:

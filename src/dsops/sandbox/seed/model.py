@@ -8,6 +8,7 @@ from typing import NamedTuple
 from dsops.request.question import Tags
 from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.seed.identity_center_model import SeedIdentityCenter
+from dsops.sandbox.seed.roles_anywhere import SeedRolesAnywhere
 from dsops.sandbox.state.organization_builder import SeedOrganization
 
 DEFAULT_ACCOUNT = "123456789012"
@@ -139,6 +140,8 @@ class SeedAccount(NamedTuple):
     """Whether GetWebIdentityToken is enabled."""
     closed_sts_regions: tuple[str, ...] = ()
     """Regions in which the account has deactivated STS."""
+    roles_anywhere: SeedRolesAnywhere | None = None
+    """The account's IAM Roles Anywhere."""
 
 
 class Seed(NamedTuple):

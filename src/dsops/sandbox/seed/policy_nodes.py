@@ -27,7 +27,8 @@ class PolicyNodes(Nodes):
 
     def __init__(self, file: str, folder: str) -> None:
         super().__init__(file)
-        self._folder = folder
+        self.folder = folder
+        """The folder to which file names are relative."""
 
     def policies(self, node: Node | None, path: str) -> tuple[StoredPolicy, ...]:
         """Return inline identity policies and managed policies. A managed policy has its ARN as name and "" as text."""
@@ -75,7 +76,7 @@ class PolicyNodes(Nodes):
 
         With a file name, a seed can use the same document that is deployed.
         """
-        name = os.path.join(self._folder, node.text)
+        name = os.path.join(self.folder, node.text)
         try:
             text = read_whole(name, _MOST_BYTES).decode()
         except (OSError, UnicodeDecodeError) as error:

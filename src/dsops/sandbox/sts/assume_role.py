@@ -51,7 +51,7 @@ class AssumeRole:
         layer = read_policies(turn, world, caller.account if role is None else role.account)
         mfa_at = check_mfa(world, turn)
         role = self._authorize(turn, role, tags, source_identity, mfa_at, contexts)
-        duration = _duration(turn, role)
+        duration = session_duration(turn, role)
         session = role_session(
             turn,
             role,
@@ -168,7 +168,8 @@ def _source_identity(turn: AuthenticatedRequest) -> str:
     return passed or inherited
 
 
-def _duration(turn: AuthenticatedRequest, role: Role) -> int:
+def session_duration(turn: AuthenticatedRequest, role: Role) -> int:
+    """Return the requested duration in seconds. Raises ValidationError if it exceeds the role's or AWS's limit."""
     duration = turn.number("DurationSeconds", HOUR)
     if duration > role.max_session_duration:
         raise validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")

@@ -20,15 +20,15 @@ from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state import identifiers
 from dsops.sandbox.state.sessions import Issued, SessionTable
 from dsops.sandbox.state.world import Role, World
-from dsops.sandbox.sts.assume_role import AssumeRole, assume_context, role_answer, role_session
+from dsops.sandbox.sts.assume_role import AssumeRole, assume_context, role_answer, role_session, session_duration
 from dsops.sandbox.sts.assume_root import assume_root
 from dsops.sandbox.sts.delegated_access import get_delegated_access_token
-from dsops.sandbox.sts.issuing import HOUR, Issuing
+from dsops.sandbox.sts.issuing import Issuing
 from dsops.sandbox.sts.outbound import Outbound
 from dsops.sandbox.sts.own_sessions import get_federation_token, get_session_token
 from dsops.sandbox.sts.scoped_credentials import get_scoped_credentials
 from dsops.sandbox.sts.sealed_tokens import Seal
-from dsops.sandbox.sts.session_policy import read_tags
+from dsops.sandbox.sts.session_policy import packed_size, read_policies, read_tags
 
 
 class StsService:
@@ -97,14 +97,29 @@ class StsService:
     ) -> tuple[Issued, dict[str, Value]]:
         """Issue a role session to an AWS service that the role trusts. Raises SandboxRefusal."""
         trust = StoredPolicy(f"the trust policy of role {role.name}", role.trust)
-        tags = read_tags(turn)
-        context = assume_context(turn, role, tags, "", None)
-        for action in ("sts:AssumeRole", "sts:TagSession") if tags.all else ("sts:AssumeRole",):
+        tags, source_identity = read_tags(turn), turn.text("SourceIdentity")
+        layer = read_policies(turn, self._issuing.world, role.account)
+        context = assume_context(turn, role, tags, source_identity, None)
+        actions = ["sts:SetSourceIdentity"] if source_identity else []
+        for action in (*actions, "sts:AssumeRole", *(("sts:TagSession",) if tags.all else ())):
             question = AuthorizationQuestion(action, role.arn, role.account, context, trust)
             decision = self._issuing.judge.decide(turn.caller, question, turn.request_id, turn.now)
             if not decision.is_allowed:
                 raise denied(decision)
-        duration, federation = turn.number("DurationSeconds", HOUR), tuple(session_keys.items())
-        session = role_session(turn, role, duration, tags, federation=federation)
+        session = role_session(
+            turn,
+            role,
+            session_duration(turn, role),
+            tags,
+            source_identity=source_identity,
+            policy=layer,
+            federation=tuple(session_keys.items()),
+        )
+        packed = packed_size(layer, tags.all)
         issued = self._issuing.issue(turn, session)
-        return issued, role_answer(self._issuing.world, role, session, issued)
+        result = role_answer(self._issuing.world, role, session, issued)
+        if packed is not None:
+            result["PackedPolicySize"] = packed
+        if source_identity:
+            result["SourceIdentity"] = source_identity
+        return issued, result
