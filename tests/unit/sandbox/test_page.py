@@ -370,3 +370,41 @@ def test_an_invalid_edit_is_refused(control: Control, world: Lab, body: object) 
 
     assert answer.status == 400
     assert b"send {" in answer.body
+
+
+# --- who can assume what -------------------------------------------------------------------------------------------
+
+
+def test_users_and_roles_are_shown_by_account(control: Control, world: Lab) -> None:
+    """Each account has its users and roles, with the live sessions of a role; a search selects by ARN."""
+    world.user("bob").assume(f"arn:aws:iam::{ACCOUNT}:role/Reader")
+    whole, searched = ask(control, "world"), ask(control, "world?search=READER")
+    entries = {each["arn"].rpartition(":")[2]: each for account in whole["accounts"] for each in account["principals"]}
+
+    assert {account["account"] for account in whole["accounts"]} == {ACCOUNT, OTHER}
+    assert (entries["role/Reader"]["sessions"], entries["role/Reader"]["seconds_left"]) == (1, 3600)
+    assert entries["role/Guarded"]["sessions"] == entries["user/bob"]["sessions"] == 0
+    assert [account["account"] for account in searched["accounts"]] == [ACCOUNT]
+    assert [each["name"] for each in searched["accounts"][0]["principals"]] == ["Reader"]
+    world.sandbox.move_clock(world.sandbox.clock.now() + 3601)
+    assert ask(control, "world?search=reader")["accounts"][0]["principals"][0]["sessions"] == 0
+
+
+def test_links_agree_with_real_calls(control: Control, world: Lab) -> None:
+    """`allowed` succeeds by a real call, `conditional` names what the call lacks, and no link means no trust."""
+    kept = world.sandbox.judge.made
+
+    def links(name: str) -> dict[str, tuple[str, list[str]]]:
+        answer = ask(control, f"links?arn=arn:aws:iam::{ACCOUNT}:{name}")
+        return {link["to"].rpartition("/")[2]: (link["state"], link["why"]) for link in answer["to"]}
+
+    assert links("user/bob") == {"Reader": ("allowed", [])}
+    assert links("user/alice") == {"Guarded": ("conditional", ["sts:ExternalId", "aws:MultiFactorAuthPresent"])}
+    assert links("user/carol") == {}
+    come = ask(control, f"links?arn=arn:aws:iam::{ACCOUNT}:role/Reader")["from"]
+    assert [link["from"] for link in come] == [f"arn:aws:iam::{ACCOUNT}:user/bob"]
+    assert world.sandbox.judge.made == kept, "a question of the page is not a call"
+    world.user("bob").assume(f"arn:aws:iam::{ACCOUNT}:role/Reader")
+    world.user("alice").refused_role(f"arn:aws:iam::{ACCOUNT}:role/Reader")
+    answer = send(control, "links?arn=gone", **PAGE, x_sandbox_page_token=control.page_token)
+    assert answer.status == 404

@@ -89,7 +89,15 @@ class Authorizer:
         *,
         is_kept_when_allowed: bool = True,
     ) -> Decision:
-        """Return the decision that AWS would make on an authorization check."""
+        """Return the decision that AWS would make on an authorization check, and keep it."""
+        decision, consulted = self.weigh(caller, question)
+        if is_kept_when_allowed or not decision.is_allowed:
+            self.decisions.append(RecordedDecision(request_id, now, decision, consulted))
+            self.made += 1
+        return decision
+
+    def weigh(self, caller: Caller, question: AuthorizationQuestion) -> tuple[Decision, Consulted]:
+        """Return the decision that AWS would make, and the policies that apply, without keeping them."""
         kind: PolicyKind = "trust" if question.action.startswith("sts:") else "resource"
         consulted = self._consulted(caller, question)
         context = question.context
@@ -97,12 +105,7 @@ class Authorizer:
         if organizations.are_used:
             context = {**context, **membership_keys(organizations.membership(question.account), "Resource")}
         request = Request(caller.principal, question.action, question.resource, question.account, context)
-        policies = consulted.policies(kind, must_resource_allow=question.must_policy_allow)
-        decision = evaluate(request, policies)
-        if is_kept_when_allowed or not decision.is_allowed:
-            self.decisions.append(RecordedDecision(request_id, now, decision, consulted))
-            self.made += 1
-        return decision
+        return evaluate(request, consulted.policies(kind, must_resource_allow=question.must_policy_allow)), consulted
 
     def decisions_of(self, request_id: str) -> list[RecordedDecision]:
         """Return the decisions made so far for the current request, in order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from dsops.request.context import iso_time
 from dsops.sandbox.authorization.authorizer import RecordedDecision
 from dsops.sandbox.authorization.decisions import decision_record
 from dsops.sandbox.control.service import Sandbox
@@ -22,14 +23,14 @@ class DecisionEndpoints:
     def latest(self, query: Mapping[str, str]) -> Said:
         """Return the `last` decisions; with `after` only those after that number; with `rows` one row for each.
 
-        The response contains `next`, the number of the last decision: the value of `after` in the next request. The
-        caller must hold the world's lock.
+        The response contains `now`, the sandbox's time, and `next`, the number of the last decision: the value of
+        `after` in the next request. The caller must hold the world's lock.
         """
         judge = self._sandbox.judge
         after, last = whole_number(query.get("after", "")), whole_number(query.get("last", ""))
         entries = [entry for entry in enumerate(judge.decisions, self._first) if entry[0] > after][-last:]
         shown = [call_row(*entry) if "rows" in query else self._record(entry[1]) for entry in entries]
-        return 200, {"decisions": shown, "next": judge.made}
+        return 200, {"decisions": shown, "next": judge.made, "now": iso_time(self._sandbox.clock.now())}
 
     def one(self, number: int) -> Said:
         """Return a decision with the documents that were evaluated, and with what would allow it."""

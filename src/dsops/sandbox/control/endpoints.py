@@ -21,6 +21,7 @@ from dsops.sandbox.control.saml_endpoints import SamlResponses
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.control.service_roles import ServiceRoles, find_role
 from dsops.sandbox.control.token_endpoints import TokenEndpoints
+from dsops.sandbox.control.world_endpoints import WorldEndpoints
 from dsops.sandbox.identity_center.oidc import DEVICE_PATH
 from dsops.sandbox.identity_center.pages import AUTHORIZE_PATH, Pages
 from dsops.sandbox.page.files import is_page_file, page_file
@@ -48,7 +49,7 @@ class Control:
         """The token of the sandbox's page, which is part of the page's link."""
         self.tokens = TokenEndpoints(sandbox)
         decisions = DecisionEndpoints(sandbox)
-        policies = PolicyEndpoints(sandbox, decisions)
+        policies, world = PolicyEndpoints(sandbox, decisions), WorldEndpoints(sandbox)
         pages = Pages(sandbox.identity_center, sandbox.world, sandbox.clock)
         saml = SamlResponses(sandbox)
         self._whole: dict[tuple[str, str], Callable[[HttpRequest], HttpAnswer]] = {
@@ -60,6 +61,8 @@ class Control:
             ("POST", "trade-in-token"): lambda request: _answer(*self.tokens.trade_in(request)),
             ("POST", "context"): lambda request: _answer(*self.tokens.context(request)),
             ("POST", "throttle"): self._set_throttle,
+            ("GET", "world"): lambda request: _answer(*world.principals(request)),
+            ("GET", "links"): lambda request: _answer(*world.links(request)),
             ("POST", "policy"): lambda request: _answer(*policies.edit(request)),
             ("POST", "function"): lambda request: _answer(*roles.function(request)),
             ("GET", "federation"): Console(sandbox).answer,

@@ -11,6 +11,7 @@ import base64
 import hmac
 import os
 import zlib
+from collections.abc import Iterator
 from hashlib import shake_256
 from typing import Literal, NamedTuple
 
@@ -100,6 +101,10 @@ class SessionTable:
     def get(self, key_id: str) -> Session | None:
         """Return the session with that key id, expired or not; None if it is unknown or was dropped."""
         return self._sessions.get(key_id)
+
+    def live(self, now: float) -> Iterator[Session]:
+        """Yield the sessions that have not expired."""
+        return (session for session in self._sessions.values() if session.expires_at > now)
 
     def secret_of(self, key_id: str) -> str:
         """Return the 40-character secret access key, derived from a session's key id."""

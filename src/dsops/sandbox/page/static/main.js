@@ -5,6 +5,7 @@ import { Refusal, ask, takeToken } from "./ask.js";
 import { Calls } from "./calls.js";
 import { decisionView } from "./decision.js";
 import { byId, element } from "./dom.js";
+import { drawWorld, startWorld } from "./world.js";
 
 const POLL_MS = 300;
 const RETRY_MS = 2000;
@@ -30,6 +31,16 @@ function tell(text, isLost = false) {
   status.classList.toggle("lost", isLost);
 }
 
+/** Show one of the views. @param {string} name */
+function show(name) {
+  for (const button of document.querySelectorAll("nav button")) {
+    const view = button.getAttribute("data-view") ?? "";
+    button.setAttribute("aria-pressed", String(view === name));
+    byId(view).toggleAttribute("hidden", view !== name);
+  }
+  if (name === "world-view") drawWorld().catch((error) => tell(error.message, true));
+}
+
 async function poll() {
   let pause = POLL_MS;
   try {
@@ -37,6 +48,7 @@ async function poll() {
     if (answer.next < after) calls.clear();
     else calls.add(answer.decisions);
     after = answer.next < after ? 0 : answer.next;
+    byId("clock").textContent = answer.now;
     tell("connected");
   } catch (error) {
     const refusal = error instanceof Refusal ? error : new Refusal(0, String(error));
@@ -48,7 +60,11 @@ async function poll() {
 }
 
 if (takeToken()) {
-  byId("calls").parentElement?.removeAttribute("hidden");
+  document.querySelector("main")?.removeAttribute("hidden");
+  startWorld();
+  for (const button of document.querySelectorAll("nav button")) {
+    button.addEventListener("click", () => show(button.getAttribute("data-view") ?? ""));
+  }
   await poll();
 } else {
   tell("open the link that `dsops sandbox serve` printed: it has the token of this run", true);
