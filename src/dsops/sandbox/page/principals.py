@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import NamedTuple
 
 from dsops.policy import Decision
 from dsops.request.messages import HttpRequest
-from dsops.request.question import AuthorizationQuestion
+from dsops.request.question import AuthorizationQuestion, Context
 from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.authorization.authorizer import Authorizer
 from dsops.sandbox.authorization.caller import Caller, role_caller, user_caller
@@ -59,11 +60,38 @@ def links_view(
     chosen: User | Role | None = world.role_at(arn) or world.user_at(arn)
     if chosen is None:
         return None
-    roles = [each for each in _principals(world) if isinstance(each, Role)]
-    to = (_link(world, judge, request, (chosen, role), now) for role in roles)
-    others = _principals(world) if isinstance(chosen, Role) else iter(())
-    come = (_link(world, judge, request, (other, chosen), now) for other in others if isinstance(chosen, Role))
-    return {"to": list(islice(filter(None, to), _MOST_SHOWN)), "from": list(islice(filter(None, come), _MOST_SHOWN))}
+    asked = _Asked(world, judge, request, now)
+    to = asked.links([chosen], (each for each in _principals(world) if isinstance(each, Role)))
+    come = asked.links(_principals(world), [chosen] if isinstance(chosen, Role) else [])
+    return {"to": list(islice(to, _MOST_SHOWN)), "from": list(islice(come, _MOST_SHOWN))}
+
+
+class _Asked(NamedTuple):
+    """Questions about AssumeRole in one world, at one moment."""
+
+    world: World
+    judge: Authorizer
+    request: HttpRequest
+    now: float
+
+    def links(self, principals: Iterable[User | Role], roles: Iterable[Role]) -> Iterator[dict[str, object]]:
+        """Yield the links from the principals to the roles."""
+        listed = list(roles)
+        for principal in principals if listed else ():
+            caller = _caller(self.world, principal, self.now)
+            context = request_context(self.world, caller, self.request, self.now)
+            for role in listed:
+                state, why = _state(self._decision(caller, context, role))
+                if state:
+                    yield {"from": principal.arn, "to": role.arn, "state": state, "why": why}
+
+    def _decision(self, caller: Caller, context: Context, role: Role) -> Decision:
+        parameters = {"RoleArn": role.arn, "RoleSessionName": _SESSION_NAME}
+        turn = AuthenticatedRequest(caller, "AssumeRole", parameters, context, self.now, "")
+        # Roles with the same trust policy share its parsed form, because its name is the same as well.
+        trust = StoredPolicy("the role's trust policy", role.trust)
+        keys = assume_context(turn, role, PassedTags((), (), ()), "", None)
+        return self.judge.weigh(caller, AuthorizationQuestion("sts:AssumeRole", role.arn, role.account, keys, trust))[0]
 
 
 def _principals(world: World) -> Iterator[User | Role]:
@@ -75,21 +103,6 @@ def _principals(world: World) -> Iterator[User | Role]:
 
 def _kind(principal: User | Role) -> str:
     return "role" if isinstance(principal, Role) else "user"
-
-
-def _link(
-    world: World, judge: Authorizer, request: HttpRequest, pair: tuple[User | Role, Role], now: float
-) -> dict[str, object] | None:
-    """Return the link from a principal to a role; None if no policy connects the two."""
-    principal, role = pair
-    caller = _caller(world, principal, now)
-    trust = StoredPolicy(f"the trust policy of role {role.name}", role.trust)
-    parameters = {"RoleArn": role.arn, "RoleSessionName": _SESSION_NAME}
-    turn = AuthenticatedRequest(caller, "AssumeRole", parameters, request_context(world, caller, request, now), now, "")
-    context = assume_context(turn, role, PassedTags((), (), ()), "", None)
-    question = AuthorizationQuestion("sts:AssumeRole", role.arn, role.account, context, trust)
-    state, why = _state(judge.weigh(caller, question)[0])
-    return {"from": principal.arn, "to": role.arn, "state": state, "why": why} if state else None
 
 
 def _caller(world: World, principal: User | Role, now: float) -> Caller:
