@@ -62,6 +62,17 @@ class StsRefused(CredentialsError):
     code = "sts.refused"
 
 
+class TokenInvalid(CredentialsError):
+    """A token of an identity provider, Kubernetes or SPIFFE is not valid."""
+
+    code = "token.invalid"
+
+    def __init__(self, kind: str, message: str) -> None:
+        """`kind` is `malformed`, `no-key`, `signature`, `claims` or `expired`."""
+        super().__init__(message, hint="get a new token from its issuer")
+        self.kind = kind
+
+
 class RoleNotOffered(CredentialsError):
     """The SAML response does not offer the store's role, or offers several roles and the store names none."""
 

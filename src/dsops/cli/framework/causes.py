@@ -105,6 +105,10 @@ _ACCESS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "saml.role": _causes(
         ("the SAML response has another role, or several", "set `role_arn` to one of the roles in the message")
     ),
+    "token.invalid": _causes(
+        ("the token has expired, or is for another audience or issuer", "get a new token from its issuer"),
+        ("the issuer's keys have changed", "they are loaded again within ten seconds: try again"),
+    ),
     "sso.login-required": _causes(("there is no login, or it has expired", "run `dsops login STORE`")),
     "sso.not-assigned": _causes(
         (

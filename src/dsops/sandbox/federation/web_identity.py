@@ -7,20 +7,18 @@ wording nor the order of its errors; the messages in this module were seen on AW
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from dsops.errors import SandboxRefusal
+from dsops.errors import SandboxRefusal, TokenInvalid
 from dsops.request.wire.errors import refusal
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.federation.oidc_keys import provider_of_all, session_keys, trust_keys
 from dsops.sandbox.state.world import OidcProvider, World
 from dsops.sandbox.sts.verified_identity import IdentityProof
+from dsops.workload.jwt import Jwt, check_signature, moment, parse_jwt
 
-_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
 _TAGS_CLAIM: Final = "https://aws.amazon.com/tags"
 _SOURCE_IDENTITY_CLAIM: Final = "https://aws.amazon.com/source_identity"
 _NOT_A_JWT: Final = "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"
@@ -30,7 +28,6 @@ _NO_KEY: Final = (
 )
 _BAD_SIGNATURE: Final = "Token signature invalid"
 _MAX_SUBJECT: Final = 255
-_LAST_MOMENT: Final = 10**15
 
 
 def verify(token: str, account: str, world: World, issuers: Issuers, now: float) -> IdentityProof:
@@ -40,12 +37,13 @@ def verify(token: str, account: str, world: World, issuers: Issuers, now: float)
     """
     # Guides of CI services write the token with `echo $TOKEN > file`, and AWS accepts the trailing line break.
     token = token.strip()
-    header, claims = _read(token)
+    parsed = _read(token)
+    claims = parsed.claims
     issuer = _issuer(claims)
     provider = world.oidc_provider(account, issuer) or provider_of_all(issuer)
     if provider is None:
         raise _invalid(f"No OpenIDConnect provider found in your account for {issuer}")
-    _check_signature(token, header, issuers.key_set(issuer))
+    _check_signature(parsed, issuers.key_set(issuer))
     for name in ("aud", "sub", "exp", "iat"):
         if name not in claims:
             raise _invalid(f"Missing a required claim: {name}")
@@ -70,35 +68,12 @@ def verify(token: str, account: str, world: World, issuers: Issuers, now: float)
     )
 
 
-def _read(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _read(token: str) -> Jwt:
     """Parse the token's header and claims without verifying the signature."""
-    import jwt
-
     try:
-        whole = jwt.decode_complete(token, options={"verify_signature": False})
-        for part in token.split(".")[:2]:
-            _check_names(part)
-    except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
+        return parse_jwt(token)
+    except TokenInvalid as error:
         raise _invalid(_NOT_A_JWT) from error
-    header: Mapping[str, Any] = whole["header"]
-    # Receivers must understand every header listed in `crit` (RFC 7515, 4.1.11), and STS supports no such extension.
-    if "crit" in header or "b64" in header:
-        raise _invalid(_NOT_A_JWT)
-    return header, whole["payload"]
-
-
-def _check_names(part: str) -> None:
-    """Raise ValueError if a JSON object contains the same name twice (RFC 7519, 4).
-
-    Otherwise, two parsers could use different values.
-    """
-    raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    json.loads(raw, object_pairs_hook=_without_repetition)
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> None:
-    if len({name for name, _ in pairs}) < len(pairs):
-        raise ValueError("a name stands there twice")
 
 
 def _issuer(claims: Mapping[str, Any]) -> str:
@@ -114,40 +89,12 @@ def _issuer(claims: Mapping[str, Any]) -> str:
     return str(issuer)
 
 
-def _check_signature(token: str, header: Mapping[str, Any], key_set: Mapping[str, Any] | None) -> None:
-    """Verify the signature with the key that the header names. The key's type must match the algorithm."""
-    import jwt
-
-    algorithm = header.get("alg")
-    if algorithm not in _ALGORITHMS:
-        raise _invalid(_BAD_SIGNATURE)
-    raw = None if key_set is None else _key_named(header.get("kid"), key_set)
-    if raw is None:
-        raise _invalid(_NO_KEY)
-    if raw.get("alg", algorithm) != algorithm or raw.get("use", "sig") != "sig":
-        raise _invalid(_BAD_SIGNATURE)
-    nothing_else = {
-        "verify_exp": False,
-        "verify_nbf": False,
-        "verify_iat": False,
-        "verify_aud": False,
-        "verify_iss": False,
-        "verify_sub": False,
-        "verify_jti": False,
-    }
+def _check_signature(token: Jwt, key_set: Mapping[str, Any] | None) -> None:
+    """Verify the signature with the key that the header names."""
     try:
-        # PyJWT rejects a key whose type does not match the algorithm, so an RSA public key is never used as an HMAC
-        # secret.
-        key = jwt.PyJWK(dict(raw), algorithm=str(algorithm))
-        jwt.decode(token, key, algorithms=[str(algorithm)], options=cast("Any", nothing_else))
-    except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
-        raise _invalid(_BAD_SIGNATURE) from error
-
-
-def _key_named(key_id: object, key_set: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    keys = key_set.get("keys", [])
-    matching_keys = (key for key in keys if isinstance(key, Mapping) and key.get("kid") == key_id)
-    return next(matching_keys, None) if key_id else None
+        check_signature(token, key_set)
+    except TokenInvalid as error:
+        raise _invalid(_NO_KEY if error.kind == "no-key" else _BAD_SIGNATURE) from error
 
 
 def _check_times(claims: Mapping[str, Any], now: float) -> None:
@@ -164,11 +111,10 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
 
 
 def _moment(claims: Mapping[str, Any], name: str) -> float:
-    value = claims[name]
-    # JSON allows integers of any length, and Python's parser accepts NaN, but neither is a valid time.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -_LAST_MOMENT < value < _LAST_MOMENT:
-        raise _invalid(_NOT_A_JWT)
-    return value
+    try:
+        return moment(claims, name)
+    except TokenInvalid as error:
+        raise _invalid(_NOT_A_JWT) from error
 
 
 def _audience(claims: Mapping[str, Any], provider: OidcProvider) -> str:
