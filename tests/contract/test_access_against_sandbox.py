@@ -1,9 +1,9 @@
 """What `dsops access` answers is what a request gets: sampled answers are asked of the sandbox by real calls.
 
 The seeds are random: users and roles of two accounts that trust each other, with boundaries, control policies and
-conditions. For each pair of a caller and a role, and for each caller and the secret, the answer is compared with a
-signed request. `yes` and `conditional` must succeed, the latter with the context that the answer contains; `no` must
-fail. No seed lets the secret's key decide, because `dsops access` does not ask about keys.
+conditions. For each pair of a caller and a role, and for each caller with the secret and the parameter, which have KMS
+keys, the answer is compared with a signed request. `yes` and `conditional` must succeed, the latter with the context
+that the answer contains; `no` must fail.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dsops.access.facts.world import Resource
+from dsops.access.questions.answer import AccessAnswer
 from dsops.access.questions.caller import caller_of
-from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic
+from dsops.access.questions.evaluator import Evaluator
+from dsops.access.questions.topic import Topic
 from tests.groups import examples
 from tests.sandboxes import Lab, Person, RefusedError
-from tests.unit.access.random_seeds import ROLES, USERS, seeds
-from tests.unit.access.worlds import ACCOUNT, NOW, READ, SECRET, world_of
+from tests.unit.access.random_seeds import KEY_ID, ROLES, USERS, seeds
+from tests.unit.access.worlds import ACCOUNT, NOW, READ, SECRET, policy, world_of
 
 CONDITIONS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
@@ -41,6 +44,8 @@ CONDITIONS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     ]
 )
 PARAMETERS = {"sts:externalid": "ExternalId", "sts:rolesessionname": "RoleSessionName"}
+KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/{KEY_ID}"
+PARAMETER = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/prod/license"
 STAGE = "secretsmanager:versionstage"
 PRODUCIBLE = {*PARAMETERS, "aws:sourceip", STAGE}
 """The condition keys that a test can put into a request; the others, such as MFA, need more than a request."""
@@ -51,7 +56,7 @@ def test_sampled_answers_are_what_requests_get() -> None:
     counts: Counter[str] = Counter()
 
     @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=examples(400))
-    @given(seeds(CONDITIONS, needs_key=False))
+    @given(seeds(CONDITIONS))
     def holds(seed: dict[str, Any]) -> None:
         evaluator = Evaluator(world_of(**seed), NOW)
         lab = Lab.of(json.dumps(seed))
@@ -67,7 +72,7 @@ def test_sampled_answers_are_what_requests_get() -> None:
 
 def _compared(evaluator: Evaluator, arn: str, person: Person) -> list[str]:
     """Compare the answers for a user with requests, and those for the sessions of the roles that it assumes."""
-    verdicts = [_read(evaluator, arn, person)]
+    verdicts = [_read(evaluator, arn, person), _read_parameter(evaluator, arn, person)]
     for role in ROLES:
         answer = evaluator.ask(caller_of(evaluator.world.identities[arn]), Topic("sts:AssumeRole", role))
         session = _assume(answer, role, person)
@@ -107,11 +112,71 @@ def _read(evaluator: Evaluator, arn: str, person: Person) -> str:
     return answer.verdict
 
 
+def _read_parameter(evaluator: Evaluator, arn: str, person: Person) -> str:
+    answer = evaluator.ask(caller_of(evaluator.world.identities[arn]), Topic("ssm:GetParameter", PARAMETER))
+    if not _can_be_made(answer) or arn.split(":")[4] != ACCOUNT:
+        return "not asked"  # GetParameter by name reads the caller's own account.
+    is_allowed = True
+    try:
+        _from(person, answer).call("ssm", "GetParameter", Name="/prod/license", WithDecryption=True)
+    except RefusedError:
+        is_allowed = False
+    assert is_allowed == answer.is_possible, answer
+    return answer.verdict
+
+
 def _can_be_made(answer: AccessAnswer) -> bool:
-    return answer.verdict != "unknown" and answer.needed.keys() <= PRODUCIBLE
+    return answer.verdict != "unknown" and answer.if_key is None and answer.needed.keys() <= PRODUCIBLE
 
 
 def _from(person: Person, answer: AccessAnswer) -> Person:
     """Return the caller at the address that the answer needs."""
     address = answer.needed.get("aws:sourceip", ("203.0.113.9",))[0]
     return Person(person.lab, person.keys, person.region, address)
+
+
+def test_the_key_of_content_decides_as_in_a_request() -> None:
+    """For a secret, a parameter and an object with one key, the answers for four readers are those of requests."""
+    reads = policy({"Action": [READ, "ssm:GetParameter", "s3:GetObject"]})
+    decrypts = policy({"Action": "kms:Decrypt", "Resource": KEY})
+    no_decrypt = policy({"Effect": "Deny", "Action": "kms:*"})
+    statements = (
+        {"Principal": {"AWS": ACCOUNT}, "Action": "kms:*"},
+        {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/named"}, "Action": "kms:Decrypt"},
+    )
+    policies = {"reader": [reads], "both": [reads, decrypts], "named": [reads], "denied": [reads, decrypts, no_decrypt]}
+    users = {name: {"policies": of_user} for name, of_user in policies.items()}
+    account = {
+        "users": users,
+        "keys": {"app": {"id": KEY.rpartition("/")[2], "policy": policy(*statements)}},
+        "secrets": {"prod/db": "x"},
+        "parameters": {"/prod/license": "x"},
+        "secret_keys": {"prod/db": "app"},
+        "parameter_keys": {"/prod/license": "app"},
+    }
+    lab = Lab.of(json.dumps({"accounts": {ACCOUNT: account}}))
+    admin = lab.user("admin")
+    admin.call("s3", "CreateBucket", Bucket="payroll")
+    by_default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": by_default}]}
+    admin.call("s3", "PutBucketEncryption", Bucket="payroll", ServerSideEncryptionConfiguration=rules)
+    admin.call("s3", "PutObject", Bucket="payroll", Key="2026.csv", Body=b"x")
+    facts = world_of({ACCOUNT: account})
+    bucket = Resource("arn:aws:s3:::payroll", ACCOUNT, kms_key=KEY)
+    evaluator = Evaluator(facts._replace(resources={**facts.resources, bucket.arn: bucket}), NOW)
+    read: dict[str, tuple[str, dict[str, Any], str]] = {}
+    read["secretsmanager"] = ("GetSecretValue", {"SecretId": "prod/db"}, SECRET)
+    read["ssm"] = ("GetParameter", {"Name": "/prod/license", "WithDecryption": True}, PARAMETER)
+    read["s3"] = ("GetObject", {"Bucket": "payroll", "Key": "2026.csv"}, f"{bucket.arn}/2026.csv")
+
+    for name in users:
+        caller = caller_of(facts.identities[f"arn:aws:iam::{ACCOUNT}:user/{name}"])
+        for service, (operation, parameters, arn) in read.items():
+            answer = evaluator.ask(caller, Topic(f"{service}:{operation}", arn))
+            is_allowed = True
+            try:
+                lab.user(name).call(service, operation, **parameters)
+            except RefusedError:
+                is_allowed = False
+            is_stopped = KEY in (answer.stopped_by_key, answer.if_key and answer.if_key.key)
+            assert (name in ("both", "named"), not is_allowed) == (is_allowed, is_stopped), (name, service, answer)

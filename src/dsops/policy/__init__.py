@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dsops.policy.evaluation.question import Request
     from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement, is_negated
     from dsops.policy.evaluation.sentence import denial_sentence
+    from dsops.policy.key_policies import default_key_policy, managed_key_policy, open_key_policy
     from dsops.policy.language.callers import read_caller
     from dsops.policy.language.conditions import SECRET_KEYS, Condition
     from dsops.policy.language.grammar import check_policy, parse_policy
@@ -114,6 +115,7 @@ __all__ = [
     "check_policy",
     "complete",
     "customer_key",
+    "default_key_policy",
     "denial_sentence",
     "differences",
     "evaluate",
@@ -125,7 +127,9 @@ __all__ = [
     "is_unknown",
     "lint",
     "lower_case",
+    "managed_key_policy",
     "needs_of",
+    "open_key_policy",
     "parse_policy",
     "parse_policy_text",
     "read_caller",
@@ -145,6 +149,7 @@ _HOMES = {
     "evaluation.question": ("Request",),
     "evaluation.reasons": ("Reason", "StatementReason", "UnmetElement", "is_negated"),
     "evaluation.sentence": ("denial_sentence",),
+    "key_policies": ("default_key_policy", "managed_key_policy", "open_key_policy"),
     "language.conditions": ("Condition", "SECRET_KEYS"),
     "language.grammar": ("check_policy", "parse_policy"),
     "language.letters": ("lower_case",),

@@ -114,7 +114,7 @@ class FactsFolder:
             self.write(f"accounts/{identifier}/account.json", account(identifier))
             self.write(f"accounts/{identifier}/authorization-details.json", empty)
             self.write(f"accounts/{identifier}/identity-providers.json", {})
-            for name in ("kms", "lambda", "secretsmanager", "sns", "sqs", "tags"):
+            for name in ("kms", "lambda", "secretsmanager", "sns", "sqs", "ssm", "tags"):
                 self.write(f"accounts/{identifier}/resources/{name}.eu-west-1.json", {"Resources": [], "Gaps": []})
             self.write(f"accounts/{identifier}/resources/s3.json", {"Resources": [], "Gaps": []})
         self.write(f"accounts/{MEMBER}/authorization-details.json", details())

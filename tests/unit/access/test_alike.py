@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from dsops.access.facts.world import Gap, OrganizationFacts
 from dsops.access.questions.caller import caller_of, outside_caller
-from dsops.access.questions.evaluator import Evaluator, Topic
+from dsops.access.questions.evaluator import Evaluator
+from dsops.access.questions.topic import Topic
 from tests.groups import examples
 from tests.unit.access.worlds import ACCOUNT, FOREIGN, NOW, OTHER, READ, SECRET, policy, world_of
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from dsops.access.facts.world import Gap, OrganizationFacts
 from dsops.access.questions.assuming import ASSUME, Assumptions
 from dsops.access.questions.caller import caller_of
-from dsops.access.questions.evaluator import Evaluator, Topic
+from dsops.access.questions.evaluator import Evaluator
+from dsops.access.questions.topic import Topic
 from tests.groups import examples
 from tests.unit.access.random_seeds import ACCOUNTS, ROLES, USERS, seeds
 from tests.unit.access.worlds import ACCOUNT, NOW, OTHER, READ, SECRET, policy, trust, ways_of, world_of

@@ -26,6 +26,7 @@ ADA = f"arn:aws:iam::{PRODUCTION}:user/ada"
 # The permission's name differs from the action's in these cases (Service Authorization Reference).
 PERMISSIONS = {
     "s3:ListBuckets": "s3:ListAllMyBuckets",
+    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
     "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
     "tagging:GetResources": "tag:GetResources",
 }
@@ -107,6 +108,31 @@ def test_resources_of_each_service_have_their_policies(tmp_path: Path) -> None:
     assert blocks["arn:aws:s3:::papers"]["BlockPublicPolicy"] is True
 
 
+def test_the_keys_of_content_are_collected(tmp_path: Path) -> None:
+    """Secrets, parameters and buckets have their KMS keys, and keys their aliases; a list of strings has no key."""
+    with running() as estate:
+        fill(estate)
+        key = estate.client("kms").describe_key(KeyId="alias/app")["KeyMetadata"]["Arn"]
+        estate.client("secretsmanager").create_secret(Name="own", SecretString="hush-value", KmsKeyId="alias/app")
+        for name, kind, more in (
+            ("/a", "SecureString", {"KeyId": "alias/app"}),
+            ("/b", "SecureString", {}),
+            ("/c", "String", {}),
+        ):
+            estate.client("ssm").put_parameter(Name=name, Type=kind, Value="hush-value", **more)
+        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
+        estate.client("s3").put_bucket_encryption(Bucket="papers", ServerSideEncryptionConfiguration={"Rules": [rule]})
+        estate.collect(tmp_path)
+    resources = read_folder(str(tmp_path)).resources
+    keys = {arn.split(":", 5)[5].partition("-")[0]: known.kms_key for arn, known in resources.items()}
+
+    prefix = f"arn:aws:kms:{REGION}:{PRODUCTION}:alias"
+    assert keys["secret:own"] == key or keys["secret:own"] == f"{prefix}/app"
+    assert (keys["parameter/a"], keys["parameter/b"], keys["parameter/c"]) == (f"{prefix}/app", f"{prefix}/aws/ssm", "")
+    assert (keys["papers"], keys["plain"]) == (key, "")
+    assert resources[key].aliases == (f"{prefix}/app",)
+
+
 def test_only_lists_and_policies_are_read(tmp_path: Path) -> None:
     """Every call is one of those in the policy of `--policy`, and no call reads a secret, object or message."""
     with running() as estate:
@@ -145,6 +171,8 @@ def test_files_are_private(tmp_path: Path) -> None:
         ("secretsmanager:ListSecrets", PRODUCTION, "resources", "secretsmanager"),
         ("s3:ListAllMyBuckets", PRODUCTION, "resources", "s3"),
         ("sqs:ListQueues", PRODUCTION, "resources", "sqs"),
+        ("ssm:DescribeParameters", PRODUCTION, "resources", "ssm"),
+        ("kms:ListAliases", PRODUCTION, "context", ""),
         ("sns:ListTopics", PRODUCTION, "resources", "sns"),
         ("lambda:ListFunctions", PRODUCTION, "resources", "lambda"),
         ("tag:GetResources", PRODUCTION, "context", ""),

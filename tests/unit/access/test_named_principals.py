@@ -13,7 +13,7 @@ from dsops.access.questions.assuming import Assumptions
 from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.outside import external_uses, public_uses
 from dsops.access.questions.who_can import WhoCan
-from tests.unit.access.worlds import ACCOUNT, FOREIGN, NOW, READ, ask, policy, trust, world_of
+from tests.unit.access.worlds import ACCOUNT, FOREIGN, NOW, READ, SECRET, ask, policy, trust, world_of
 
 BUCKET = "arn:aws:s3:::payroll"
 ROLE_ID = "AROAABCDEFGHIJKLMNOP"
@@ -183,6 +183,7 @@ def _role_with(grant: dict[str, Any]) -> OrganizationFacts:
 
 
 def _dump(*roles: dict[str, Any]) -> OrganizationFacts:
-    """Return a world of the output of `aws iam get-account-authorization-details`."""
+    """Return a world of the output of `aws iam get-account-authorization-details`, and of a secret."""
     details = {"UserDetailList": [], "GroupDetailList": [], "Policies": [], "RoleDetailList": [*roles]}
-    return read_facts(json.dumps(details), "details.json", lambda _: "")
+    secret = Resource(SECRET, ACCOUNT, kms_key="")
+    return read_facts(json.dumps(details), "details.json", lambda _: "")._replace(resources={SECRET: secret})

@@ -38,7 +38,8 @@ def roles_of(role: str, trust_policy: object) -> dict[str, object]:
 
 def with_bucket(world: OrganizationFacts, document: dict[str, object]) -> OrganizationFacts:
     """Add a bucket with this policy."""
-    bucket = Resource(BUCKET, ACCOUNT, PolicyDocument("the policy of payroll", "resource", json.dumps(document)))
+    of_bucket = PolicyDocument("the policy of payroll", "resource", json.dumps(document))
+    bucket = Resource(BUCKET, ACCOUNT, of_bucket, kms_key="")
     return world._replace(resources={**world.resources, BUCKET: bucket})
 
 
@@ -102,11 +103,16 @@ def test_another_account_with_and_without_an_external_id(has_id: bool) -> None: 
 
 
 def test_a_wildcard_in_the_resource_is_tried_with_what_policies_name() -> None:
-    """Who may read only a folder of the bucket is found for `bucket/*`, and not for another folder."""
+    """Who may read only a folder of the bucket is found for `bucket/*`, and not for another folder.
+
+    For a bucket that is not among the facts, the answer depends on its KMS key.
+    """
     reader = policy({"Action": "s3:GetObject", "Resource": f"{BUCKET}/reports/*"})
     world = world_of({ACCOUNT: {"users": {"alice": {"policies": [reader]}}}})
+    other = policy({"Principal": {"AWS": ACCOUNT}, "Action": "s3:ListBucket", "Resource": BUCKET})
 
-    assert {"user/alice": "yes"} == ways_of(ask(world, "s3:GetObject", f"{BUCKET}/*"))
+    assert {"user/alice": "yes"} == ways_of(ask(with_bucket(world, other), "s3:GetObject", f"{BUCKET}/*"))
+    assert {"user/alice": "conditional"} == ways_of(ask(world, "s3:GetObject", f"{BUCKET}/*"))
     assert {} == ways_of(ask(world, "s3:GetObject", f"{BUCKET}/salaries/*"))
 
 

@@ -6,22 +6,52 @@ policies, and about every pair of a principal and a role, and repeats this until
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 
 from dsops.access.facts.world import IamIdentity, MemberAccount, OrganizationFacts, PolicyDocument
-from dsops.policy import CaseQuestion, Place, Policy, read_caller, simulate
+from dsops.policy import CaseQuestion, Place, Policy, managed_key_policy, read_caller, simulate
 from tests.groups import examples
 from tests.unit.access.random_seeds import seeds
 from tests.unit.access.worlds import NOW, READ, SECRET, ask, world_of
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-def is_allowed(world: OrganizationFacts, identity: IamIdentity, action: str, resource: str) -> bool:
-    """Ask the engine with all policies that apply, unfiltered."""
+
+def can_read(world: OrganizationFacts, identity: IamIdentity) -> bool:
+    """Whether the identity may read the secret and use its key."""
+    key = world.resources[SECRET].kms_key
+    assert key is not None
+    _, _, _, region, account, name = key.split(":", 5)
+    context = {
+        "aws:ViaAWSService": ("true",),
+        "kms:CallerAccount": (identity.account,),
+        "kms:EncryptionContext:SecretARN": (SECRET,),
+        "kms:EncryptionContextKeys": ("SecretARN", "SecretVersionId"),
+        "kms:ViaService": (f"secretsmanager.{region}.amazonaws.com",),
+    }
+    policy: PolicyDocument | None = None
+    if name.startswith("alias/"):
+        key = key.replace(":alias/", ":key/")
+        policy = PolicyDocument("AWS's key", "resource", managed_key_policy(account, region, "secretsmanager", "aws"))
+    may_decrypt = is_allowed(world, identity, "kms:Decrypt", key, context, policy)
+    return may_decrypt and is_allowed(world, identity, READ, SECRET)
+
+
+def is_allowed(
+    world: OrganizationFacts,
+    identity: IamIdentity,
+    action: str,
+    resource: str,
+    context: Mapping[str, tuple[str, ...]] | None = None,
+    own_policy: PolicyDocument | None = None,
+) -> bool:
+    """Ask the engine with all policies that apply, unfiltered. `own_policy` is the resource's, if no fact has it."""
     account = resource.split(":")[4]
     role, secret = world.identities.get(resource), world.resources.get(resource)
-    of_resource = role.trust if role is not None else secret.policy if secret is not None else None
+    of_resource = role.trust if role is not None else secret.policy if secret is not None else own_policy
     policies: dict[Place, tuple[tuple[Policy, ...], ...]] = {
         "identity": (_parsed(identity.policies),),
         "boundary": (_parsed([identity.boundary]),) if identity.boundary is not None else (),
@@ -30,7 +60,9 @@ def is_allowed(world: OrganizationFacts, identity: IamIdentity, action: str, res
         "trust" if role is not None else "resource": (_parsed([of_resource]),) if of_resource is not None else (),
     }
     caller = read_caller(identity.arn, unique_id=identity.unique_id)
-    return simulate(CaseQuestion(caller, action, resource, account, {}), policies, (), NOW).decision.is_allowed
+    return simulate(
+        CaseQuestion(caller, action, resource, account, context or {}), policies, (), NOW
+    ).decision.is_allowed
 
 
 def _of(world: OrganizationFacts, account: str) -> MemberAccount:
@@ -43,7 +75,7 @@ def _parsed(documents: list[PolicyDocument] | tuple[PolicyDocument, ...]) -> tup
 
 def slow_who_can(world: OrganizationFacts) -> set[str]:
     """Return everyone who reaches the secret."""
-    able = {arn for arn, identity in world.identities.items() if is_allowed(world, identity, READ, SECRET)}
+    able = {arn for arn, identity in world.identities.items() if can_read(world, identity)}
     while True:
         more = {
             arn

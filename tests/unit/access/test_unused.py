@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsops.access.questions.caller import caller_of
-from dsops.access.questions.evaluator import Evaluator, Topic
+from dsops.access.questions.evaluator import Evaluator
+from dsops.access.questions.topic import Topic
 from dsops.access.unused.calls import LoggedCall
 from dsops.access.unused.catalogue import Catalogue
 from dsops.access.unused.find import UnusedAccess, find_unused

@@ -13,8 +13,9 @@ from dsops.access.facts.world import OrganizationFacts, PolicyDocument, Resource
 from dsops.access.questions.assuming import ASSUME, Assumptions
 from dsops.access.questions.caller import AccessCaller, caller_of
 from dsops.access.questions.data_actions import data_requests
-from dsops.access.questions.evaluator import Topic
+from dsops.access.questions.encryption import Keys
 from dsops.access.questions.path import ways_from
+from dsops.access.questions.topic import Topic
 from dsops.arn import is_account_id, parse_arn
 
 ADMINISTRATION: Final = "iam:PutRolePolicy"
@@ -66,7 +67,7 @@ def changed_arns(sides: Sides) -> frozenset[str]:
 
 
 def _traits(known: Resource) -> tuple[object, ...]:
-    return dict(known.tags), known.account, known.policy is None
+    return dict(known.tags), known.account, known.policy is None, known.kms_key, known.aliases
 
 
 def _distinct(documents: Iterable[PolicyDocument]) -> tuple[PolicyDocument, ...]:
@@ -160,10 +161,15 @@ def affected_topics(
         documents += _policies_behind(facts, of_side, roles)
     topics: dict[tuple[str, str], None] = {}
     others = changed_arns(sides)
+    keys = [Keys(facts) for facts in sides]
     for action, resource in _questions(sides, documents):
-        topic = Topic(action, resource)
-        if not others.isdisjoint((resource, resource.partition("/")[0])) or any(
-            topic.relevant(document).statements for document in documents
+        uses = (
+            of_side.use(action, resource, facts.resource(resource)) for of_side, facts in zip(keys, sides, strict=True)
+        )
+        asked = [Topic(action, resource), *(use.topic for use in uses if use is not None and use.topic is not None)]
+        arns = {resource.partition("/")[0], *(topic.resource for topic in asked)}
+        if not others.isdisjoint(arns) or any(
+            topic.relevant(document).statements for topic in asked for document in documents
         ):
             topics[action, resource] = None
     return tuple(topics)

@@ -9,10 +9,12 @@ from typing import Final, Literal, NamedTuple
 from dsops.access.changes.affected import Sides, affected_topics, changed_arns, changed_documents
 from dsops.access.escalations.find import Escalation
 from dsops.access.facts.world import Gap, OrganizationFacts, PolicyDocument
+from dsops.access.questions.answer import AccessAnswer
 from dsops.access.questions.assuming import ASSUME, SIGN_IN_PREFIX, Assumption, Assumptions
 from dsops.access.questions.caller import AccessCaller
-from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic
+from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.outside import is_anyone
+from dsops.access.questions.topic import Topic
 from dsops.access.questions.who_can import Way, WayStep, who_can
 
 MOST_QUESTIONS: Final = 2000

@@ -30,11 +30,13 @@ ACCOUNT_ACTIONS: Final = (
     "iam:ListOpenIDConnectProviders",
     "iam:ListSAMLProviders",
     "kms:GetKeyPolicy",
+    "kms:ListAliases",
     "kms:ListKeys",
     "lambda:GetPolicy",
     "lambda:ListFunctions",
     "s3:GetBucketPolicy",
     "s3:GetBucketPublicAccessBlock",
+    "s3:GetEncryptionConfiguration",
     "s3:ListAllMyBuckets",
     "secretsmanager:GetResourcePolicy",
     "secretsmanager:ListSecrets",
@@ -42,6 +44,7 @@ ACCOUNT_ACTIONS: Final = (
     "sns:ListTopics",
     "sqs:GetQueueAttributes",
     "sqs:ListQueues",
+    "ssm:DescribeParameters",
     "tag:GetResources",
 )
 """The actions that the role in each account needs, and the caller for its own account."""

@@ -13,15 +13,15 @@ from dsops.access.facts.json_files import text_of
 from dsops.access.facts.layout import TAGS
 from dsops.access.facts.world import Gap
 from dsops.arn import partition_of_region
-from dsops.aws.apis.inventory import buckets, functions, keys, queues, secrets, tags, topics
-from dsops.aws.apis.inventory.pages import Json
+from dsops.aws.apis.inventory import buckets, functions, keys, parameters, queues, secrets, tags, topics
+from dsops.aws.apis.inventory.pages import Json, ServiceApi
 from dsops.errors import DsopsError, EntityNotFound
 from dsops.tasks import Work
 
 _AT_ONCE: Final = 4
 """The number of resources of one service and region that are read in parallel."""
 
-_TAGGED: Final = ("kms", "lambda", "s3", "sns", "sqs")
+_TAGGED: Final = ("kms", "lambda", "s3", "sns", "sqs", "ssm")
 """The services of the resources whose tags are read. The list of secrets has their tags."""
 
 
@@ -42,6 +42,7 @@ class ResourceCollector:
             "secretsmanager": self._secrets,
             "sns": self._topics,
             "sqs": self._queues,
+            "ssm": self._parameters,
             TAGS: self._tags,
         }
         resources: list[Json] = []
@@ -71,18 +72,48 @@ class ResourceCollector:
         async def one(secret: Json) -> Json:
             arn = text_of(secret, "ARN")
             policy = await self._policy(arn, lambda: secrets.get_resource_policy(api, arn))
-            return {"Arn": arn, "Policy": policy, "Tags": secret.get("Tags") or []}
+            # ListSecrets leaves the key out for AWS's own key.
+            key = text_of(secret, "KmsKeyId") or "alias/aws/secretsmanager"
+            return {"Arn": arn, "Policy": policy, "KmsKeyId": key, "Tags": secret.get("Tags") or []}
 
         return await in_parallel(await secrets.list_secrets(api), one, _AT_ONCE)
 
     async def _keys(self) -> list[Json]:
         api = self._apis.api("kms", self._region)
+        aliases = await self._aliases(api)
 
         async def one(key: Json) -> Json:
             arn = text_of(key, "KeyArn")
-            return {"Arn": arn, "Policy": await self._policy(arn, lambda: keys.get_key_policy(api, arn))}
+            policy = await self._policy(arn, lambda: keys.get_key_policy(api, arn))
+            return {"Arn": arn, "Policy": policy, "Aliases": aliases.get(text_of(key, "KeyId"), [])}
 
         return await in_parallel(await keys.list_keys(api), one, _AT_ONCE)
+
+    async def _aliases(self, api: ServiceApi) -> dict[str, list[str]]:
+        """Return the aliases of each key, by the key's id. A denied list leaves keys that an alias names unknown."""
+        named: dict[str, list[str]] = {}
+        try:
+            listed = await keys.list_aliases(api)
+        except DsopsError as error:
+            self._gaps.append(Gap(self._apis.account, "context", why(error), keys=("kms:resourcealiases",)))
+            return named
+        for alias in listed:
+            named.setdefault(text_of(alias, "TargetKeyId"), []).append(text_of(alias, "AliasName"))
+        return named
+
+    async def _parameters(self) -> list[Json]:
+        listed = await parameters.describe_parameters(self._apis.api("ssm", self._region))
+        prefix = f"arn:{self._partition}:ssm:{self._region}:{self._apis.account}:parameter/"
+        found: list[Json] = []
+        for parameter in listed:
+            arn = text_of(parameter, "ARN") or prefix + text_of(parameter, "Name").removeprefix("/")
+            is_secure = text_of(parameter, "Type") == "SecureString"
+            key = (text_of(parameter, "KeyId") or "alias/aws/ssm") if is_secure else ""
+            found.append({"Arn": arn, "Policy": None, "KmsKeyId": key})
+            if text_of(parameter, "Tier") == "Advanced":
+                reason = "it can be shared by a policy of its own, which is not collected"
+                self._gaps.append(Gap(self._apis.account, "resource", reason, arn))
+        return found
 
     async def _queues(self) -> list[Json]:
         api = self._apis.api("sqs", self._region)
@@ -124,8 +155,10 @@ class ResourceCollector:
             policy = await self._policy(arn, lambda: buckets.get_bucket_policy(api, name))
             return {
                 "Arn": arn,
+                "Region": region or self._apis.region,
                 "Policy": policy,
                 "PublicAccessBlock": await self._public_access_block(arn, name, region),
+                "Encryption": await self._encryption(arn, name, region),
             }
 
         return await in_parallel(await buckets.list_buckets(self._apis.api("s3")), one, _AT_ONCE)
@@ -137,6 +170,16 @@ class ResourceCollector:
             return None
         except DsopsError as error:
             self._gaps.append(Gap(self._apis.account, "resource", why(error), arn))
+            return None
+
+    async def _encryption(self, arn: str, name: str, region: str) -> object:
+        """Return the default encryption of a bucket; None if it is unknown."""
+        try:
+            return {"Rules": await buckets.get_bucket_encryption(self._apis.api("s3", region), name)}
+        except EntityNotFound:
+            return {"Rules": []}
+        except DsopsError as error:
+            self._gaps.append(Gap(self._apis.account, "context", why(error), arn))
             return None
 
     async def _tags(self) -> list[Json]:

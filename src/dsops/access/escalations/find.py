@@ -10,9 +10,11 @@ from dsops.access.escalations.made_up import made_up_arns
 from dsops.access.escalations.options import Option, Options
 from dsops.access.escalations.rules import ANY, RESOURCE_TYPES, Rule, RuleNeed
 from dsops.access.facts.world import Gap, IamIdentity
+from dsops.access.questions.answer import AccessAnswer, Verdict
 from dsops.access.questions.assuming import ASSUME, Assumptions
 from dsops.access.questions.caller import AccessCaller, caller_of
-from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic, Verdict
+from dsops.access.questions.evaluator import Evaluator
+from dsops.access.questions.topic import Topic
 from dsops.policy import lower_case
 
 _BOUNDARY_KEY: Final = "iam:PermissionsBoundary"

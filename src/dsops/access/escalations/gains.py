@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 from dsops.access.facts.world import IamIdentity, PolicyDocument
 from dsops.access.questions.assuming import Assumptions
 from dsops.access.questions.caller import AccessCaller, caller_of
-from dsops.access.questions.evaluator import Evaluator, Topic
+from dsops.access.questions.evaluator import Evaluator
+from dsops.access.questions.topic import Topic
 from dsops.policy import Statement, variable_keys
 
 EVERYTHING: Final = PolicyDocument(

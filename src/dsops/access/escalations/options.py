@@ -12,7 +12,8 @@ from dsops.access.escalations.rules import RESOURCE_TYPES, Rule
 from dsops.access.facts.world import IamIdentity, Resource, UserGroup
 from dsops.access.questions.assuming import ASSUME
 from dsops.access.questions.caller import provider_caller
-from dsops.access.questions.evaluator import Evaluator, Topic
+from dsops.access.questions.evaluator import Evaluator
+from dsops.access.questions.topic import Topic
 
 _NEEDS_PROFILE: Final = "ec2.amazonaws.com"
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from dsops.access.facts.authorization_details import DetailsReader
 from dsops.access.facts.documents import Documents
+from dsops.access.facts.encryption_keys import default_key_of, key_arn
 from dsops.access.facts.gaps import TAG_KEYS, gaps_of
-from dsops.access.facts.json_files import JsonFile, objects_of, read_object, tags_of, text_of, texts_of
+from dsops.access.facts.json_files import JsonFile, object_of, objects_of, read_object, tags_of, text_of, texts_of
 from dsops.access.facts.layout import ACCOUNT, DETAILS, GLOBAL_SERVICES, PROVIDERS, RESOURCES, TAGS, resource_files
 from dsops.access.facts.world import Gap, MemberAccount, OrganizationFacts, Resource, add_facts
 from dsops.errors import PolicyInvalid, PolicyUnreadable
@@ -91,7 +92,21 @@ class AccountFolder:
             )
         policy = entry.get("Policy")
         document = self._documents.of(f"the policy of {arn}", "resource", policy) if policy else None
-        return Resource(arn, self._account, document, tags_of(entry) or tags.get(arn, {}), text_of(entry, "Role"))
+        _, partition, _, region, *_ = arn.split(":")
+
+        def named(name: str) -> str:
+            return key_arn(name, partition, text_of(entry, "Region") or region, self._account) if name else ""
+
+        key = default_key_of(object_of(entry, "Encryption")) if "Encryption" in entry else text_of(entry, "KmsKeyId")
+        return Resource(
+            arn,
+            self._account,
+            document,
+            tags_of(entry) or tags.get(arn, {}),
+            text_of(entry, "Role"),
+            named(key) if entry.get("Encryption") or "KmsKeyId" in entry else None,
+            tuple(map(named, texts_of(entry, "Aliases"))),
+        )
 
     def _resource_names(self) -> list[str]:
         try:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from dsops.access.facts.cloudformation_functions import Functions, Lookup
-from dsops.access.facts.declared import UNKNOWN, DeclaredFacts, OwnerKind, default_key_policy, permission_statement
+from dsops.access.facts.declared import UNKNOWN, DeclaredFacts, OwnerKind, has_unknown, permission_statement
+from dsops.access.facts.encryption_keys import default_key_of
 from dsops.access.facts.made_up_arns import made_up_arn, name_from_id
 from dsops.access.facts.terraform_values import mapping, objects
 from dsops.access.facts.world import OrganizationFacts, merge_worlds
 from dsops.arn import partition_of_region
+from dsops.policy import default_key_policy
 
 _KINDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "AWS::IAM::Role": ("role", "RoleName", "name"),
@@ -49,7 +51,9 @@ _POLICIES: Final[Mapping[str, tuple[str, str, str]]] = {
 }
 """The resources that are the policy of others: the type of these, and the properties that name them and the policy."""
 
-_WITH_POLICY: Final = frozenset({"AWS::KMS::Key", *(of_type for of_type, _, _ in _POLICIES.values())})
+_WITH_POLICY: Final = frozenset(
+    {"AWS::KMS::Key", "AWS::SSM::Parameter", *(of_type for of_type, _, _ in _POLICIES.values())}
+)
 
 
 class Stack(NamedTuple):
@@ -215,8 +219,20 @@ class _Template:
             self._facts.add_resource(self._arn(key))
             self._tell_condition(key, self._arn(key))
             if of_type == "AWS::KMS::Key":
-                policy = values.get("KeyPolicy") or default_key_policy(self._facts)
+                policy = values.get("KeyPolicy") or default_key_policy(self._facts.account, self._facts.partition)
                 self._facts.set_policy(self._arn(key), policy, "kms")
+            self._set_own_key(self._arn(key), of_type, values)
+
+    def _set_own_key(self, arn: str, of_type: str, values: Mapping[str, object]) -> None:
+        """Set the KMS key that encrypts a secret or, by default, the objects of a bucket."""
+        region = self._place[2]
+        if of_type == "AWS::SecretsManager::Secret":
+            self._facts.set_key(arn, values.get("KmsKeyId") or "alias/aws/secretsmanager", region)
+        elif of_type == "AWS::SSM::Parameter":
+            self._facts.set_key(arn, "", region)  # CloudFormation creates no SecureString parameters.
+        elif of_type == "AWS::S3::Bucket":
+            encryption = values.get("BucketEncryption")
+            self._facts.set_key(arn, UNKNOWN if has_unknown(encryption) else default_key_of(encryption), region)
 
     def _tell_condition(self, key: str, arn: str) -> None:
         condition = self._resources[key].get("Condition")
@@ -241,7 +257,9 @@ class _Template:
 
     def _attach_more(self, key: str, of_type: str, values: Mapping[str, object]) -> None:
         """Attach a membership, an instance profile, a permission, or the policy of a resource."""
-        if of_type == "AWS::Lambda::Permission":
+        if of_type == "AWS::KMS::Alias":
+            self._facts.add_alias(values.get("TargetKeyId"), values.get("AliasName"), self._place[2])
+        elif of_type == "AWS::Lambda::Permission":
             arn = self._arn_of("AWS::Lambda::Function", values.get("FunctionName"))
             self._facts.add_permission(arn, self._conditional(key, permission_statement(arn, values)))
         elif of_type == "AWS::IAM::UserToGroupAddition":

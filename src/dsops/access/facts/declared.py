@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Final, Literal
 
+from dsops.access.facts.encryption_keys import key_arn
 from dsops.access.facts.world import (
     Gap,
     IamIdentity,
@@ -189,6 +190,22 @@ class DeclaredFacts:
         if role is UNKNOWN:
             self.gap("resource", f"the role of {arn} is known only after the deployment ({self._name})", arn)
 
+    def set_key(self, arn: object, key: object, region: str) -> None:
+        """Set the KMS key that encrypts a resource: an ARN, an id, `alias/NAME`, or "" for none."""
+        if isinstance(arn, str) and arn in self._resources and isinstance(key, str):
+            named = key_arn(key, self.partition, region, self.account) if key else ""
+            self._resources[arn] = self._resources[arn]._replace(kms_key=named)
+        elif isinstance(arn, str) and arn in self._resources:
+            self._resources[arn] = self._resources[arn]._replace(kms_key=None)
+
+    def add_alias(self, key: object, alias: object, region: str) -> None:
+        """Give a KMS key an alias: `alias/NAME`. The key is given by ARN or id."""
+        if isinstance(key, str) and isinstance(alias, str):
+            arn = key_arn(key, self.partition, region, self.account)
+            known = self._resources.get(arn, Resource(arn, self.account))
+            aliases = (*known.aliases, key_arn(alias, self.partition, region, self.account))
+            self._resources[arn] = known._replace(aliases=aliases)
+
     def set_policy(self, arn: object, value: object, service: str) -> None:
         """Set the policy of a resource, given by ARN."""
         if not isinstance(arn, str):
@@ -259,13 +276,6 @@ def has_unknown(value: object) -> bool:
     if isinstance(value, list):
         return any(has_unknown(item) for item in value)
     return value is UNKNOWN
-
-
-def default_key_policy(facts: DeclaredFacts) -> Mapping[str, object]:
-    """Return the policy that AWS gives a key without one (KMS Developer Guide, default key policy)."""
-    root = f"arn:{facts.partition}:iam::{facts.account}:root"
-    statement = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"}
-    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def permission_statement(function: object, values: Mapping[str, object]) -> Mapping[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from dsops.access.facts.templates import read_template
@@ -19,11 +19,15 @@ from dsops.access.facts.world import (
 )
 from dsops.arn import is_account_id, parse_arn, partition_of_region
 from dsops.errors import PolicyInvalid
-from dsops.policy import Policy, PolicyFile, ReadFile, read_policy_source
+from dsops.policy import Policy, PolicyFile, ReadFile, default_key_policy, open_key_policy, read_policy_source
 from dsops.text import clean
 
 _SUFFIX: Final = "000000"
 """Stands for the six random characters at the end of a secret's ARN, which a seed does not contain."""
+_OPEN_KEY: Final = "sandbox"
+"""The name of the key that the sandbox creates for secrets with a policy and without a key (sandbox.seed)."""
+
+_Place = tuple[str, str, str]
 
 
 def read_facts(text: str, name: str, read_file: ReadFile) -> OrganizationFacts:
@@ -51,7 +55,7 @@ class _Reader:
         identities: dict[str, IamIdentity] = {}
         for identity in self._identities():
             add_facts(identities, {identity.arn: identity}, self._name)
-        resources = {resource.arn: resource for resource in self._secrets()}
+        resources = {resource.arn: resource for resource in _SeedResources(self._file, self._document).resources()}
         accounts = {account.identifier: account for account in self._accounts(identities.values())}
         gaps = (*self._gaps_of_identities(), *self._gaps_of_file())
         groups = {group.arn: group for group in self._groups()}
@@ -135,16 +139,78 @@ class _Reader:
         if self._file.organization is None:
             why = f"{self._name} contains no control policies"
             yield from (Gap("", "scp", why), Gap("", "rcp", why))
-        for (account, region, name), policy in self._file.secrets.items():
+        yield from _SeedResources(self._file, self._document).gaps()
+
+
+class _SeedResources:
+    """The resources of a seed. A key without an id has its name in its ARN."""
+
+    def __init__(self, file: PolicyFile, document_of: Callable[[Policy], PolicyDocument]) -> None:
+        """`document_of` returns the document of a policy."""
+        self._file = file
+        self._document_of = document_of
+
+    def resources(self) -> Iterator[Resource]:
+        """Yield the secrets, parameters and keys."""
+        for place in self._file.keys:
+            arn = self._key_arn(place)
+            yield Resource(arn, place[0], self._key_policy(place), aliases=(_arn("kms", place, "alias/"),))
+        for place, policy in self._file.secrets.items():
+            key = self._file.encrypted_with.get(place, "") or (_OPEN_KEY if policy is not None else "")
+            document = self._document_of(policy) if isinstance(policy, Policy) else None
+            arn = _arn("secretsmanager", place, "secret:", f"-{_SUFFIX}")
+            yield Resource(arn, place[0], document, kms_key=self._named_key(place, key, "secretsmanager"))
+        for place, named in self._file.parameters.items():
+            parameter = _arn("ssm", (*place[:2], place[2].removeprefix("/")), "parameter/")
+            own = "" if named is None else self._named_key(place, named, "ssm")
+            yield Resource(parameter, place[0], kms_key=own)
+        yield from self._open_keys()
+
+    def gaps(self) -> Iterator[Gap]:
+        """Yield the policies that can't be used."""
+        for place, policy in self._file.secrets.items():
             if isinstance(policy, str):
-                yield Gap(account, "resource", policy, _secret_arn(account, region, name))
+                yield Gap(place[0], "resource", policy, _arn("secretsmanager", place, "secret:", f"-{_SUFFIX}"))
+        for place, key in self._file.keys.items():
+            if isinstance(key.policy, str):
+                yield Gap(place[0], "resource", key.policy, self._key_arn(place))
 
-    def _secrets(self) -> Iterator[Resource]:
-        for (account, region, name), policy in self._file.secrets.items():
-            arn = _secret_arn(account, region, name)
-            yield Resource(arn, account, self._of([policy])[0] if isinstance(policy, Policy) else None)
+    def _open_keys(self) -> Iterator[Resource]:
+        """Yield the keys that the sandbox creates for secrets that have a policy and no key."""
+        places = {
+            (account, region, _OPEN_KEY): None
+            for (account, region, name), policy in self._file.secrets.items()
+            if policy is not None and (account, region, name) not in self._file.encrypted_with
+        }
+        for place in places:
+            if place not in self._file.keys:
+                account, region, _ = place
+                text = open_key_policy(account, region, "secretsmanager", partition_of_region(region).name)
+                arn = _arn("kms", place, "key/")
+                yield Resource(arn, account, PolicyDocument(f"the policy of {arn}", "resource", text))
+
+    def _named_key(self, place: _Place, name: str, service: str) -> str:
+        """Return the ARN of the key with that name or ARN; for "", that of the service's AWS managed key."""
+        account, region, _ = place
+        if name.startswith("arn:"):
+            return name
+        return self._key_arn((account, region, name)) if name else _arn("kms", (*place[:2], f"aws/{service}"), "alias/")
+
+    def _key_arn(self, place: _Place) -> str:
+        account, region, name = place
+        key = self._file.keys.get(place)
+        return _arn("kms", (account, region, (key.identifier if key is not None else "") or name), "key/")
+
+    def _key_policy(self, place: _Place) -> PolicyDocument | None:
+        policy = self._file.keys[place].policy
+        if isinstance(policy, Policy):
+            return self._document_of(policy)
+        if policy is not None:
+            return None
+        name = f"the policy of {self._key_arn(place)}"
+        return PolicyDocument(name, "resource", default_key_policy(place[0], partition_of_region(place[1]).name))
 
 
-def _secret_arn(account: str, region: str, name: str) -> str:
-    partition = partition_of_region(region).name
-    return f"arn:{partition}:secretsmanager:{region}:{account}:secret:{name}-{_SUFFIX}"
+def _arn(service: str, place: _Place, before: str, after: str = "") -> str:
+    account, region, name = place
+    return f"arn:{partition_of_region(region).name}:{service}:{region}:{account}:{before}{name}{after}"

@@ -27,7 +27,7 @@ from dsops.text import clean
 _OTHER_SERVICES: Final = Gap(
     "",
     "resources",
-    "only resources of KMS, Lambda, S3, Secrets Manager, SNS and SQS are collected",
+    "only resources of KMS, Lambda, Parameter Store, S3, Secrets Manager, SNS and SQS are collected",
     known_services=(*GLOBAL_SERVICES, *REGIONAL_SERVICES),
 )
 _RESERVED: Final = ":role/aws-reserved/sso.amazonaws.com/"

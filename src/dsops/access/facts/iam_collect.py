@@ -12,6 +12,7 @@ from typing import Final
 
 from dsops.access.facts.authorization_details import DetailsReader
 from dsops.access.facts.documents import Documents
+from dsops.access.facts.encryption_keys import default_key_of, key_arn
 from dsops.access.facts.gaps import unknown_membership
 from dsops.access.facts.json_files import object_of, read_value, tags_of, text_of, texts_of
 from dsops.access.facts.organization import POLICY_TYPES, OrganizationFile
@@ -188,7 +189,20 @@ def _resources(folder: str, account: str, documents: Documents) -> Iterator[Reso
                 policy = read_value(os.path.join(path, "policy.json"))
                 document = documents.of(f"the policy of {arn}", "resource", policy) if policy else None
                 tags = tags_of({"Tags": read_value(os.path.join(path, "tags.json"))})
-                yield Resource(arn, account, document, tags, text_of(about, "role"))
+                yield Resource(arn, account, document, tags, text_of(about, "role"), _default_key(path, about, account))
+
+
+def _default_key(folder: str, about: Mapping[str, object], account: str) -> str | None:
+    """Return the KMS key of a secret, or in the default encryption of a bucket; None if the folder does not say it."""
+    _, partition, service, region, *_ = text_of(about, "arn").split(":")
+    rules = read_value(os.path.join(folder, "encryption.json"))
+    if service == "secretsmanager":
+        key = text_of(about, "kmsKey") or "alias/aws/secretsmanager"
+    elif isinstance(rules, list):
+        key = default_key_of({"Rules": rules})
+    else:
+        return None
+    return key_arn(key, partition, text_of(about, "region") or region, account) if key else ""
 
 
 def _with_metadata(folder: str, depth: int) -> Iterator[str]:

@@ -14,7 +14,7 @@ DETAILS: Final = "authorization-details.json"
 PROVIDERS: Final = "identity-providers.json"
 RESOURCES: Final = "resources"
 
-REGIONAL_SERVICES: Final = ("kms", "lambda", "secretsmanager", "sns", "sqs")
+REGIONAL_SERVICES: Final = ("kms", "lambda", "secretsmanager", "sns", "sqs", "ssm")
 """The services whose resources are in one file per region."""
 GLOBAL_SERVICES: Final = ("s3",)
 """The services whose resources are in one file per account."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from dsops.access.facts.declared import UNKNOWN, DeclaredFacts, OwnerKind, default_key_policy, permission_statement
+from dsops.access.facts.declared import UNKNOWN, DeclaredFacts, OwnerKind, permission_statement
 from dsops.access.facts.made_up_arns import made_up_arn, name_from_id
 from dsops.access.facts.terraform_values import (
     Modules,
@@ -23,6 +23,7 @@ from dsops.access.facts.terraform_values import (
 )
 from dsops.access.facts.world import OrganizationFacts
 from dsops.errors import PolicyInvalid
+from dsops.policy import default_key_policy
 
 _KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "aws_iam_role": ("role", "name"),
@@ -38,6 +39,7 @@ _KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "aws_sqs_queue": ("queue", "name"),
     "aws_sns_topic": ("topic", "name"),
     "aws_lambda_function": ("function", "function_name"),
+    "aws_ssm_parameter": ("parameter", "name"),
 }
 """For each type of resource the kind of its ARN, and the attribute with its name."""
 
@@ -121,8 +123,7 @@ class _Terraform:
     def _arn(self, resource: TerraformResource) -> str:
         kind, key = _KINDS[resource.type]
         name = resource.text(key).removeprefix("https://") or name_from_id(resource.address)
-        _, account, region = self._place
-        place = (self._place[0], account, resource.text("region") or region)
+        place = (*self._place[:2], self._region_of(resource))
         return resource.text("arn") or made_up_arn(kind, name, resource.text("path"), place)
 
     def _add(self, resource: TerraformResource) -> None:
@@ -141,9 +142,10 @@ class _Terraform:
             self._facts.add_provider(arn)
         elif resource.type == "aws_lambda_function":
             self._facts.add_resource(arn, self._reference(resource, "role"))
-        elif resource.type in _SERVICES:
+        elif resource.type in _SERVICES or resource.type == "aws_ssm_parameter":
             self._facts.add_resource(arn)
             self._add_own_policy(resource, arn)
+            self._set_own_key(resource, arn)
 
     def _add_own_policy(self, resource: TerraformResource, arn: str) -> None:
         """Set the policy in a resource's own attribute."""
@@ -152,7 +154,24 @@ class _Terraform:
         if policy and is_left:
             self._facts.set_policy(arn, policy, _SERVICES[resource.type])
         elif resource.type == "aws_kms_key":
-            self._facts.set_policy(arn, default_key_policy(self._facts), "kms")
+            self._facts.set_policy(arn, default_key_policy(self._facts.account, self._facts.partition), "kms")
+
+    def _set_own_key(self, resource: TerraformResource, arn: str) -> None:
+        """Set the KMS key in a resource's own attribute."""
+        region = self._region_of(resource)
+        if resource.type == "aws_secretsmanager_secret":
+            key = self._reference(resource, "kms_key_id") or "alias/aws/secretsmanager"
+            self._facts.set_key(arn, key, region)
+        elif resource.type == "aws_ssm_parameter":
+            is_secure = resource.values.get("type") == "SecureString"
+            key = (self._reference(resource, "key_id") or "alias/aws/ssm") if is_secure else ""
+            self._facts.set_key(arn, key if resource.values.get("type") is not UNKNOWN else UNKNOWN, region)
+        elif resource.type == "aws_s3_bucket":
+            rules = resource.values.get("server_side_encryption_configuration")
+            self._facts.set_key(arn, _default_key(rules), region)
+
+    def _region_of(self, resource: TerraformResource) -> str:
+        return resource.text("region") or self._place[2]
 
     def _attach(self, resource: TerraformResource) -> None:
         """Attach a policy, a membership or an instance profile to its owner."""
@@ -177,6 +196,13 @@ class _Terraform:
         """Attach an instance profile, a membership, or a permission to call a function."""
         if resource.type == "aws_lambda_permission":
             self._add_permission(resource)
+        elif resource.type == "aws_kms_alias":
+            key = self._reference(resource, "target_key_arn") or self._reference(resource, "target_key_id")
+            self._facts.add_alias(key, resource.values.get("name"), self._region_of(resource))
+        elif resource.type == "aws_s3_bucket_server_side_encryption_configuration":
+            bucket = self._reference(resource, "bucket")
+            arn = self._arn_of("aws_s3_bucket", bucket) if isinstance(bucket, str) else UNKNOWN
+            self._facts.set_key(arn, _default_key([{"rule": resource.values.get("rule")}]), self._region_of(resource))
         elif resource.type == "aws_iam_instance_profile" and resource.values.get("role"):
             self._facts.add_profile(self._arns[resource.address], self._reference(resource, "role"))
         elif resource.type == "aws_iam_user_group_membership":
@@ -258,6 +284,21 @@ def _removed(root: Values) -> Iterator[tuple[str, ...]]:
         elif kind in _POLICIES:
             of_type, key = _POLICIES[kind]
             yield of_type, _tail(str(before.get(key)))
+
+
+def _default_key(configuration: object) -> object:
+    """Return the KMS key in a bucket's default encryption; "" if S3's own keys encrypt new objects.
+
+    An attribute that Terraform computes is unknown in a plan for a new bucket, which then has S3's own keys.
+    """
+    for rule in (rule for each in objects(configuration) for rule in objects(each.get("rule"))):
+        for by_default in objects(rule.get("apply_server_side_encryption_by_default")):
+            algorithm = by_default.get("sse_algorithm")
+            if algorithm is UNKNOWN:
+                return UNKNOWN
+            if isinstance(algorithm, str) and algorithm.startswith("aws:kms"):
+                return by_default.get("kms_master_key_id") or "alias/aws/s3"
+    return ""
 
 
 def _tail(text: str) -> str:

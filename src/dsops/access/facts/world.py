@@ -167,6 +167,13 @@ class Resource(NamedTuple):
     tags: Mapping[str, str] = {}
     role: str = ""
     """The ARN of the role with which the resource runs code, such as a function's; "" if there is none."""
+    kms_key: str | None = None
+    """The ARN of the KMS key that encrypts the content, or of the key's alias. For a bucket, it is the default key.
+
+    "" if no key of KMS encrypts it, None if that is unknown.
+    """
+    aliases: tuple[str, ...] = ()
+    """The ARNs of the aliases of a KMS key."""
 
 
 class UserGroup(NamedTuple):
@@ -219,6 +226,11 @@ class OrganizationFacts(NamedTuple):
     gaps: tuple[Gap, ...] = ()
     sources: tuple[str, ...] = ()
     """The names of the files and folders from which the facts come."""
+
+    def resource(self, arn: str) -> Resource | None:
+        """Return the facts about a resource; for an object of S3, those about its bucket. None if there are none."""
+        bucket = arn.partition("/")[0] if ":s3:::" in arn else arn
+        return self.resources.get(arn) or self.resources.get(bucket)
 
 
 def merge_worlds(worlds: Iterable[OrganizationFacts]) -> OrganizationFacts:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
+from dsops.access.questions.answer import AccessAnswer
 from dsops.access.questions.assuming import Assumptions
 from dsops.access.questions.caller import AccessCaller, caller_of
-from dsops.access.questions.evaluator import AccessAnswer, Evaluator
+from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.naming import account_text, arn_text, caller_text
 from dsops.access.questions.outside import is_anyone
 from dsops.access.questions.path import ways_from

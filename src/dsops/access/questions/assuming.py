@@ -7,9 +7,11 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from dsops.access.facts.world import Gap, IamIdentity
+from dsops.access.questions.answer import AccessAnswer
 from dsops.access.questions.assume_permissions import AssumePermissions
 from dsops.access.questions.caller import AccessCaller, caller_of, callers_beyond, named_sessions
-from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic
+from dsops.access.questions.evaluator import Evaluator
+from dsops.access.questions.topic import Topic
 from dsops.arn import parse_arn
 from dsops.policy import Statement, is_unique_id
 

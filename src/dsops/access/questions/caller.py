@@ -211,6 +211,8 @@ def known_keys(world: OrganizationFacts, caller: AccessCaller, action: str, reso
         prefixes = {"aws", lower_case(action.partition(":")[0])}
         context |= {f"{prefix}:ResourceTag/{key}": (value,) for prefix in prefixes for key, value in tags.items()}
         absent += [f"{prefix}:resourcetag/" for prefix in prefixes]
+    if lower_case(action).startswith("kms:") and caller.principal.account and caller.outside != ANY_OUTSIDE:
+        context["kms:CallerAccount"] = (caller.principal.account,)
     if lower_case(action).startswith("secretsmanager:") and ":secret:" in resource:
         context["secretsmanager:SecretId"] = (resource,)
     return KnownKeys(context, tuple(absent), lower_case(action.partition(":")[0]), is_session=not is_user)

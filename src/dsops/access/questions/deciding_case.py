@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
+from dsops.access.questions.alike import keys_of, statements_of
+from dsops.access.questions.answer import OpenCondition
 from dsops.access.questions.caller import AccessCaller, KnownKeys
-from dsops.policy import CaseQuestion, Condition, PolicySet, Statement, lower_case, variable_keys
+from dsops.policy import CaseQuestion, Condition, Decision, PolicySet, Statement, Unread, lower_case, variable_keys
 
 _USER_ID: Final = "aws:userid"
 _ANY_USER_ID: Final = "*:?"
+_ACCOUNT_KEYS: Final = ("aws:principalaccount", "kms:calleraccount")
+"""The condition keys with the caller's account."""
 
 
 class DecidingCase(NamedTuple):
@@ -21,9 +25,13 @@ class DecidingCase(NamedTuple):
     known: KnownKeys
     unique_id: str = ""
     """The id with which an open `aws:userid` begins; "" if it is unknown, or if the key is not open."""
+    not_accounts: Collection[str] = ()
+    """The accounts to which the caller does not belong, if its account is open."""
 
     def has_values(self, values: Mapping[str, tuple[str, ...]]) -> bool:
         """Whether a request of the caller can have the values."""
+        if any(account in self.not_accounts for key in _ACCOUNT_KEYS for account in values.get(key, ())):
+            return False
         given = values.get(_USER_ID)
         return given is None or not self.unique_id or any(text.startswith(f"{self.unique_id}:") for text in given)
 
@@ -44,12 +52,20 @@ def with_user_id(case: DecidingCase, caller: AccessCaller) -> DecidingCase:
     )
 
 
-def statements_of(policies: PolicySet) -> Iterator[Statement]:
-    """Yield the statements of all policies."""
-    for groups in policies.values():
-        for group in groups:
-            for policy in group:
-                yield from policy.statements
+def opened(found: Decision, policies: PolicySet, known: KnownKeys) -> Iterator[OpenCondition]:
+    """Yield the open conditions of the Allow statements that allow the found request, and of all Deny statements."""
+    allowing = {id(match.statement) for reason in found.reasons for match in reason.matched}
+    for statement, condition in conditions_of(policies):
+        is_deciding = statement.effect == "Deny" or id(statement) in allowing
+        if is_deciding and known.is_open(lower_case(condition.key)):
+            yield OpenCondition(condition, statement.effect)
+
+
+def open_keys(policies: PolicySet, known: KnownKeys) -> tuple[Unread, ...]:
+    """Return the open condition keys of the policies, as the engine takes them."""
+    keys = dict.fromkeys(key for statement in statements_of(policies) for key in keys_of(statement))
+    found = tuple(key for key, is_open in zip(keys, known.are_open(keys), strict=True) if is_open)
+    return (Unread("context", "the request decides", found),) if found else ()
 
 
 def conditions_of(policies: PolicySet) -> Iterator[tuple[Statement, Condition]]:

@@ -5,138 +5,40 @@ Each answer that says yes has a request that the engine allows.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
-from typing import Final, Literal, NamedTuple
+from functools import cached_property, partial
+from itertools import chain
+from typing import Final
 
 from dsops.access.facts.world import Gap, IamIdentity, Levels, OrganizationFacts, PolicyDocument, Resource
-from dsops.access.questions.alike import ConsultedParts, ids_of, keys_of, statements_of
-from dsops.access.questions.caller import AccessCaller, KnownKeys, known_keys
-from dsops.access.questions.deciding_case import DecidingCase, conditions_of, with_user_id
+from dsops.access.questions.alike import statements_of
+from dsops.access.questions.answer import AccessAnswer, ContentKeyCondition, Verdict
+from dsops.access.questions.caller import ANY_OUTSIDE, AccessCaller, known_keys
+from dsops.access.questions.deciding_case import DecidingCase, open_keys, opened, with_user_id
+from dsops.access.questions.encryption import ContentKeyUse, Keys, depending_on_key, refused_by_key
 from dsops.access.questions.gap_index import GapIndex
 from dsops.access.questions.policy_index import PolicyIndex
+from dsops.access.questions.topic import Topic
 from dsops.access.questions.witness import Search
 from dsops.arn import is_account_id, parse_arn
 from dsops.policy import (
     CaseQuestion,
-    Condition,
     Decision,
     Place,
     Policy,
     PolicySet,
-    Statement,
     Unread,
+    is_kms_key,
     lower_case,
+    read_caller,
     request_of,
     simulate,
 )
 
-Verdict = Literal["yes", "conditional", "no", "unknown"]
-
-
-class OpenCondition(NamedTuple):
-    """A condition that the request has to meet, and a value that meets it."""
-
-    condition: Condition
-    effect: Literal["Allow", "Deny"]
-    """The effect of the condition's statement. In a Deny, the request must not meet all conditions."""
-
-
-class AccessAnswer(NamedTuple):
-    """Whether a caller can do something."""
-
-    verdict: Verdict
-    """`yes`: for every request. `conditional`: for the requests that meet the open conditions.
-
-    `unknown`: a fact that could not be read decides (see `gaps`), or no request was found that meets the conditions,
-    and there may be one.
-    """
-    decision: Decision
-    """The engine's decision; for `yes` and `conditional`, on the request that shows it."""
-    needed: Mapping[str, tuple[str, ...]] = {}
-    """For `conditional`: condition keys and values with which the request is allowed."""
-    open: tuple[OpenCondition, ...] = ()
-    """The open conditions of the statements that decide."""
-    gaps: tuple[Gap, ...] = ()
-    """The facts that could not be read and could change the answer."""
-
-    @property
-    def is_possible(self) -> bool:
-        """Whether the caller can do it, for some request."""
-        return self.verdict in ("yes", "conditional")
-
-
 _SESSION_NAME: Final = "sts:rolesessionname"
 _GRANTING: Final = frozenset({"identity", "resource", "trust"})
 """The places of policies that can allow something; control policies and boundaries only limit."""
-
-
-class _Relevant(NamedTuple):
-    """What a document says about a topic."""
-
-    document: PolicyDocument
-    """Kept, so that no other document gets its id."""
-    policy: Policy
-    problem: str
-
-
-class Topic:
-    """One action on one resource. It remembers which statements of each policy can be about them, and the answers."""
-
-    def __init__(self, action: str, resource: str, context: Mapping[str, tuple[str, ...]] | None = None) -> None:
-        """`context`: condition keys with the values that every request about the topic has; () for an absent key."""
-        self.action = action
-        self.resource = resource
-        self.context = context or {}
-        self.is_about_sessions = lower_case(action).startswith("sts:")
-        """Whether a role's trust policy decides on the action. It does not decide on those of IAM, such as PassRole."""
-        self._lower_action = lower_case(action)
-        self._parts = tuple(resource.split(":", 5)) if parse_arn(resource) is not None else None
-        self._relevant: dict[int, _Relevant] = {}
-        self._consulted: dict[Hashable, ConsultedParts] = {}
-        self.answers: dict[Hashable, AccessAnswer] = {}
-        """The answers to callers that are alike (see `alike`)."""
-
-    def relevant(self, document: PolicyDocument) -> Policy:
-        """Return the policy with only its statements about this topic. A document with a problem has none."""
-        return self._known(document).policy
-
-    def problem(self, document: PolicyDocument) -> str:
-        """Return why the document can't be used for this topic; "" if it can."""
-        return self._known(document).problem
-
-    def consulted(self, policies: PolicySet) -> tuple[Hashable, ConsultedParts]:
-        """Return the ids of policies that `relevant` returned, and what these look at in a request."""
-        ids = ids_of(policies)
-        known = self._consulted.get(ids)
-        if known is None:
-            known = self._consulted[ids] = ConsultedParts.by(policies)
-        return ids, known
-
-    def _known(self, document: PolicyDocument) -> _Relevant:
-        known = self._relevant.get(id(document))
-        if known is None:
-            known = self._relevant[id(document)] = self._filtered(document)
-        return known
-
-    def _filtered(self, document: PolicyDocument) -> _Relevant:
-        empty = Policy(document.name, document.kind, "2012-10-17", ())
-        if not document.mentions(self._lower_action):
-            return _Relevant(document, empty, "")
-        policy = document.policy
-        if policy is None:
-            return _Relevant(document, empty, document.problem)
-        statements = tuple(filter(self._is_about, policy.statements))
-        return _Relevant(document, policy._replace(statements=statements), "")
-
-    def _is_about(self, statement: Statement) -> bool:
-        if not statement.actions.matches(self._lower_action):
-            return False
-        resources = statement.resources
-        if resources is None or any("${" in text for text in resources.written):
-            return True
-        return resources.matches(self.resource, self._parts, dict)
 
 
 class Evaluator:
@@ -146,6 +48,7 @@ class Evaluator:
         self.world = world
         self.now = now
         self.gaps = GapIndex(world.gaps)
+        self._keys = Keys(world)
 
     @cached_property
     def index(self) -> PolicyIndex:
@@ -153,7 +56,20 @@ class Evaluator:
         return PolicyIndex(self.world)
 
     def ask(self, caller: AccessCaller, topic: Topic) -> AccessAnswer:
-        """Return whether the caller can do it, with the request that shows it."""
+        """Return whether the caller can do it, with the request that shows it.
+
+        For encrypted content, the caller must also be allowed to use the KMS key.
+        """
+        answer = self._of_policies(caller, topic)
+        use = self.key_use(topic) if answer.verdict != "no" else None
+        return answer if use is None else self._with_key(caller, topic, answer, use)
+
+    def key_use(self, topic: Topic) -> ContentKeyUse | None:
+        """Return the KMS key that requests about the topic use; None if they use none."""
+        return self._keys.use(topic.action, topic.resource, self.resource_of(topic.resource))
+
+    def _of_policies(self, caller: AccessCaller, topic: Topic) -> AccessAnswer:
+        """Return the answer of the policies about the action itself, without the key of encrypted content."""
         account = self.account_of(topic.resource, caller)
         case = self._case(caller, topic, account)
         missing = tuple(self._missing(caller, topic, account))
@@ -170,39 +86,89 @@ class Evaluator:
 
     def _decided(self, case: DecidingCase, missing: Sequence[tuple[Unread, Gap]]) -> AccessAnswer:
         answer = self._readable(case)
-        question, policies, known, _ = case
+        question, policies, known, *_ = case
         if not missing:
             return answer
-        outcome = simulate(question, policies, [*_open(policies, known), *(unread for unread, _ in missing)], self.now)
+        outcome = simulate(
+            question, policies, [*open_keys(policies, known), *(unread for unread, _ in missing)], self.now
+        )
         gaps = tuple(gap for unread, gap in missing if unread in outcome.unread)
         if answer.is_possible:
             return answer._replace(gaps=gaps) if not outcome.at_worst.is_allowed else answer
-        return answer._replace(verdict="unknown", gaps=gaps) if outcome.at_best.is_allowed else answer
+        return answer._replace(verdict="unknown", gaps=gaps) if gaps and outcome.at_best.is_allowed else answer
+
+    def _with_key(self, caller: AccessCaller, topic: Topic, answer: AccessAnswer, use: ContentKeyUse) -> AccessAnswer:
+        """Return the answer to a request whose content is encrypted, given that of the policies about the action."""
+        if use.topic is None:
+            return depending_on_key(answer, use, self.account_of(topic.resource, caller), topic.resource)
+        of_key = self._anonymous(use.topic) if caller.principal.kind == "anonymous" else None
+        of_key = of_key or self._of_policies(caller, use.topic)
+        gaps = (*answer.gaps, *of_key.gaps)
+        if of_key.verdict == "no":
+            return refused_by_key(answer, of_key, use)
+        if of_key.verdict == "unknown":
+            places = {"resources" if gap.arn == use.key else gap.place for gap in of_key.gaps}
+            is_about_key = places == {"resources"}
+            if_key = ContentKeyCondition(use.action, use.key, is_refused=False) if is_about_key else None
+            verdict: Verdict = "conditional" if is_about_key and answer.is_possible else "unknown"
+            return answer._replace(verdict=verdict, gaps=gaps, if_key=if_key)
+        if of_key.verdict == "yes" or not answer.is_possible:
+            return answer._replace(gaps=gaps)
+        both = self._both(caller, topic, use.topic, {**of_key.needed, **answer.needed})
+        return both._replace(gaps=gaps) if both is not None else refused_by_key(answer, of_key, use)
+
+    def _both(
+        self, caller: AccessCaller, topic: Topic, key_topic: Topic, first: Mapping[str, tuple[str, ...]]
+    ) -> AccessAnswer | None:
+        """Return an answer with one request that the policies of an action and of a KMS key allow; None if none is.
+
+        `first`: the values of open keys to try first.
+        """
+        cases = [self._case(caller, each, self.account_of(each.resource, caller)) for each in (topic, key_topic)]
+        needed: Mapping[str, tuple[str, ...]] | None = first
+        if not self._allow(cases, first):
+            statements = [statement for case in cases for statement in statements_of(case.policies)]
+            is_open = partial(_is_open_in_any, cases)
+            search = Search(statements, is_open, cases[0].question.context)
+            needed = search.find(lambda values: self._allow(cases, values))
+        if needed is None:
+            return None
+        found = self._decide(cases[0], needed)
+        conditions = (opened(self._decide(case, needed), case.policies, case.known) for case in cases)
+        return AccessAnswer("conditional", found, needed, tuple(chain.from_iterable(conditions)))
+
+    def _anonymous(self, key_topic: Topic) -> AccessAnswer:
+        """Return the answer to a request without credentials, which KMS refuses whatever the key's policy says."""
+        question = CaseQuestion(read_caller("anonymous"), key_topic.action, key_topic.resource, "", key_topic.context)
+        return AccessAnswer("no", simulate(question, {"resource": ()}, (), self.now).decision)
 
     def allows_beyond(self, other: Evaluator, caller: AccessCaller, topic: Topic) -> AccessAnswer | None:
         """Return an answer with a request that this world allows and the other one refuses; None if none was found.
 
         The search looks at the conditions of both worlds. The caller may be unknown to the other world.
         """
-        here = self._case(caller, topic, self.account_of(topic.resource, caller))
+        here = self._cases(caller, topic)
         identity = caller.identity
         if identity is not None and not caller.outside:
             identity = other.world.identities.get(identity.arn, identity._replace(policies=()))
-        others_caller = caller._replace(identity=identity)
-        there = other._case(others_caller, topic, other.account_of(topic.resource, others_caller))
-        statements = [*statements_of(here.policies), *statements_of(there.policies)]
-        search = Search(statements, here.known.is_open, here.question.context)
-        needed = search.find(
-            lambda values: (
-                here.has_values(values)
-                and self._decide(here, values).is_allowed
-                and not other._decide(there, values).is_allowed
-            )
-        )
+        there = other._cases(caller._replace(identity=identity), topic)
+        statements = [statement for case in (*here, *there) for statement in statements_of(case.policies)]
+        search = Search(statements, partial(_is_open_in_any, here), here[0].question.context)
+        needed = search.find(lambda values: self._allow(here, values) and not other._allow(there, values))
         if needed is None:
             return None
-        found = self._decide(here, needed)
-        return AccessAnswer("conditional", found, needed, tuple(_opened(found, here.policies, here.known)))
+        found = self._decide(here[0], needed)
+        return AccessAnswer("conditional", found, needed, tuple(opened(found, here[0].policies, here[0].known)))
+
+    def _cases(self, caller: AccessCaller, topic: Topic) -> list[DecidingCase]:
+        """Return the questions that all have to be allowed: the action itself, and the use of the key."""
+        use = self.key_use(topic)
+        topics = [topic, *([use.topic] if use is not None and use.topic is not None and use.is_certain else [])]
+        return [self._case(caller, each, self.account_of(each.resource, caller)) for each in topics]
+
+    def _allow(self, cases: Sequence[DecidingCase], values: Mapping[str, tuple[str, ...]]) -> bool:
+        """Whether all questions are allowed with the values; each one has only those of its open keys."""
+        return all(case.has_values(values) and self._decide(case, values).is_allowed for case in cases)
 
     def may_allow(self, caller: AccessCaller, topic: Topic) -> bool:
         """Whether a statement or a missing fact can allow it. If not, `ask` answers no, and takes longer."""
@@ -262,8 +228,7 @@ class Evaluator:
 
     def resource_of(self, resource: str) -> Resource | None:
         """Return the facts about a resource; for an object of S3, those about its bucket. None if unknown."""
-        bucket = resource.partition("/")[0] if ":s3:::" in resource else resource
-        return self.world.resources.get(resource) or self.world.resources.get(bucket)
+        return self.world.resource(resource) or self._keys.managed.get(resource)
 
     def _named(self, resource: str) -> tuple[str, ...]:
         """Return the ARNs whose policies apply to a resource: its own, and that of an object's bucket."""
@@ -273,18 +238,21 @@ class Evaluator:
     def _case(self, caller: AccessCaller, topic: Topic, account: str) -> DecidingCase:
         known = known_keys(self.world, caller, topic.action, topic.resource, account).extended(topic.context)
         question = CaseQuestion(caller.principal, topic.action, topic.resource, account, known.context)
-        return with_user_id(DecidingCase(question, self._policies(caller, topic, account), known), caller)
+        not_accounts = self.world.accounts if caller.outside == ANY_OUTSIDE else ()
+        case = DecidingCase(question, self._policies(caller, topic, account), known, not_accounts=not_accounts)
+        return with_user_id(case, caller)
 
     def _decide(self, case: DecidingCase, values: Mapping[str, tuple[str, ...]]) -> Decision:
         """Return the engine's decision on the request with the given values of open keys."""
         # A key that AWS sets itself, such as aws:TokenIssueTime, can't be left out.
-        context = {**case.question.context, **{key: texts for key, texts in values.items() if texts}}
+        given = {key: texts for key, texts in values.items() if texts and case.known.is_open(key)}
+        context = {**case.question.context, **given}
         return simulate(case.question._replace(context=context), case.policies, (), self.now).decision
 
     def _readable(self, case: DecidingCase) -> AccessAnswer:
         """Return the answer of the facts that were read."""
-        question, policies, known, _ = case
-        outcome = simulate(question, policies, _open(policies, known), self.now)
+        question, policies, known, *_ = case
+        outcome = simulate(question, policies, open_keys(policies, known), self.now)
         if outcome.at_worst.is_allowed:
             return AccessAnswer("yes", outcome.decision if outcome.decision.is_allowed else outcome.at_worst)
         if not outcome.at_best.is_allowed:
@@ -295,7 +263,7 @@ class Evaluator:
         if needed is None:
             return AccessAnswer("no" if search.is_complete else "unknown", outcome.decision)
         found = self._decide(case, needed)
-        return AccessAnswer("conditional", found, needed, tuple(_opened(found, policies, known)))
+        return AccessAnswer("conditional", found, needed, tuple(opened(found, policies, known)))
 
     def _policies(self, caller: AccessCaller, topic: Topic, account: str) -> PolicySet:
         """Return the policies that decide, with only their statements about the topic."""
@@ -330,25 +298,33 @@ class Evaluator:
 
     def _missing(self, caller: AccessCaller, topic: Topic, account: str) -> Iterator[tuple[Unread, Gap]]:
         """Yield the policies and keys that could not be read, as the engine takes them."""
-        documents: list[tuple[Place, PolicyDocument, str]] = []
-        identity = caller.identity
-        if identity is not None:
-            documents += [("identity", document, identity.account) for document in identity.policies]
-            if identity.boundary is not None:
-                documents.append(("boundary", identity.boundary, identity.account))
-        of_resource = self.resource_policy(topic.resource)
-        if of_resource is not None:
-            documents.append(("trust" if of_resource.kind == "trust" else "resource", of_resource, account))
-        for place, document, owner in documents:
+        for place, document, owner in self._consulted(caller, topic, account):
             problem = topic.problem(document)
             if problem:
                 yield Unread(place, problem), Gap(owner, place, problem)
-        for gap in self.gaps.about(caller, self._named(topic.resource), account):
+        is_known = self.resource_of(topic.resource) is not None
+        if is_kms_key(topic.resource) and self.resource_policy(topic.resource) is None:
+            gap = Gap(account, "resource", "its policy is not among the facts", topic.resource)
+            yield Unread("resource", gap.why), gap
+        for gap in (*topic.gaps, *self.gaps.about(caller, self._named(topic.resource), account)):
             if gap.place == "resources":
-                if self.resource_of(topic.resource) is None:
+                if not is_known:
                     yield Unread("resource", gap.why), gap
             elif gap.place != "identities" and (gap.place != "trust" or topic.is_about_sessions):
                 yield Unread(gap.place, gap.why, gap.keys), gap
+
+    def _consulted(
+        self, caller: AccessCaller, topic: Topic, account: str
+    ) -> Iterator[tuple[Place, PolicyDocument, str]]:
+        """Yield the policies that decide, except control policies, each with its place and its owner's account."""
+        identity = caller.identity
+        if identity is not None:
+            yield from (("identity", document, identity.account) for document in identity.policies)
+            if identity.boundary is not None:
+                yield "boundary", identity.boundary, identity.account
+        of_resource = self.resource_policy(topic.resource)
+        if of_resource is not None:
+            yield "trust" if of_resource.kind == "trust" else "resource", of_resource, account
 
 
 def _of_session(caller: AccessCaller, answer: AccessAnswer) -> AccessAnswer:
@@ -364,17 +340,5 @@ def _levels(levels: Levels, topic: Topic) -> tuple[tuple[Policy, ...], ...]:
     )
 
 
-def _opened(found: Decision, policies: PolicySet, known: KnownKeys) -> Iterator[OpenCondition]:
-    """Yield the open conditions of the Allow statements that allow the found request, and of all Deny statements."""
-    allowing = {id(match.statement) for reason in found.reasons for match in reason.matched}
-    for statement, condition in conditions_of(policies):
-        is_deciding = statement.effect == "Deny" or id(statement) in allowing
-        if is_deciding and known.is_open(lower_case(condition.key)):
-            yield OpenCondition(condition, statement.effect)
-
-
-def _open(policies: PolicySet, known: KnownKeys) -> tuple[Unread, ...]:
-    """Return the open condition keys of the policies, as the engine takes them."""
-    keys = dict.fromkeys(key for statement in statements_of(policies) for key in keys_of(statement))
-    opened = tuple(key for key, is_open in zip(keys, known.are_open(keys), strict=True) if is_open)
-    return (Unread("context", "the request decides", opened),) if opened else ()
+def _is_open_in_any(cases: Sequence[DecidingCase], key: str) -> bool:
+    return any(case.known.is_open(key) for case in cases)

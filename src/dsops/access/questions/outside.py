@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from dsops.access.questions.answer import AccessAnswer
 from dsops.access.questions.assuming import Assumptions
 from dsops.access.questions.caller import ANY_OUTSIDE, AccessCaller, callers_beyond, outside_caller
 from dsops.access.questions.data_actions import data_requests
-from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic
+from dsops.access.questions.evaluator import Evaluator
+from dsops.access.questions.topic import Topic
 from dsops.policy import customer_key, lower_case, read_caller
 
 

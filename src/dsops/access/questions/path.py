@@ -5,9 +5,11 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from itertools import count
 
+from dsops.access.questions.answer import AccessAnswer
 from dsops.access.questions.assuming import ASSUME, Assumption, Assumptions
 from dsops.access.questions.caller import AccessCaller
-from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic
+from dsops.access.questions.evaluator import Evaluator
+from dsops.access.questions.topic import Topic
 from dsops.access.questions.who_can import Way, WayStep, cost_of
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dsops.access.facts.world import Gap
+from dsops.access.questions.answer import AccessAnswer
 from dsops.access.questions.assuming import Assumptions
 from dsops.access.questions.caller import AccessCaller, caller_of
 from dsops.access.questions.data_actions import data_requests
-from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic
+from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.path import ways_from
+from dsops.access.questions.topic import Topic
 from dsops.access.questions.who_can import Way
 
 

@@ -8,10 +8,12 @@ from itertools import count
 from typing import NamedTuple
 
 from dsops.access.facts.world import Gap
+from dsops.access.questions.answer import AccessAnswer, Verdict
 from dsops.access.questions.assuming import Assumptions, Settled
 from dsops.access.questions.caller import AccessCaller, caller_of, callers_beyond, named_sessions
-from dsops.access.questions.evaluator import AccessAnswer, Evaluator, Topic, Verdict
+from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.samples import samples_of
+from dsops.access.questions.topic import Topic
 
 
 class WayStep(NamedTuple):

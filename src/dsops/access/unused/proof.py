@@ -10,8 +10,10 @@ from collections import Counter
 from typing import Final, NamedTuple
 
 from dsops.access.facts.world import IamIdentity, PolicyDocument
+from dsops.access.questions.answer import Verdict
 from dsops.access.questions.caller import caller_of
-from dsops.access.questions.evaluator import Evaluator, Topic, Verdict
+from dsops.access.questions.evaluator import Evaluator
+from dsops.access.questions.topic import Topic
 from dsops.access.unused.calls import UNKNOWN, PrincipalCalls, UsedAction
 from dsops.access.unused.tighten import TightenedPolicy, covers_resource
 from dsops.plan.statements import policy

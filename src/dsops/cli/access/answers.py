@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from dsops.access.facts.world import Gap, OrganizationFacts
-from dsops.access.questions.evaluator import AccessAnswer
+from dsops.access.questions.answer import AccessAnswer, ContentKeyCondition
 from dsops.access.questions.naming import account_text, arn_text, caller_text
 from dsops.access.questions.who_can import Stopped, Way
 from dsops.cli.framework.output import Json, answer
@@ -101,6 +101,7 @@ def stopped_value(stopped: Iterable[Stopped]) -> Json:
             "policy_type": entry.answer.decision.decided_by,
             "policy": entry.answer.decision.policy.name if entry.answer.decision.policy is not None else None,
             "sid": entry.answer.decision.statement.sid if entry.answer.decision.statement is not None else None,
+            "kms_key": entry.answer.stopped_by_key or None,
         }
         for entry in stopped
     ]
@@ -128,7 +129,15 @@ def answer_value(of_step: AccessAnswer) -> dict[str, Json]:
             }
             for opened in of_step.open
         ],
+        "kms_key": _key_value(of_step.if_key),
     }
+
+
+def _key_value(if_key: ContentKeyCondition | None) -> Json:
+    """Return for JSON the KMS key on which an answer depends."""
+    if if_key is None:
+        return None
+    return {"key": if_key.key or None, "action": if_key.action, "refused": if_key.is_refused}
 
 
 def _shown(key: str, values: Iterable[str]) -> list[str]:
@@ -147,6 +156,15 @@ def _condition_texts(of_step: AccessAnswer) -> Iterator[str]:
             told[_condition_text(opened.condition)] = None
     yield from told
     yield from _examples({key: values for key, values in of_step.needed.items() if key not in by_key})
+    if of_step.if_key is not None:
+        yield _key_text(of_step.if_key)
+
+
+def _key_text(if_key: ContentKeyCondition) -> str:
+    """Return on which KMS key an answer depends."""
+    if if_key.is_refused:
+        return f"only what KMS key {if_key.key} does not encrypt: it refuses {if_key.action}"
+    return f"if KMS key {if_key.key} allows {if_key.action}" if if_key.key else f"if its KMS key allows {if_key.action}"
 
 
 def _condition_text(condition: Condition) -> str:
@@ -163,7 +181,8 @@ def _examples(needed: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
 def reason_text(of_stopped: AccessAnswer) -> str:
     """Return which policy stops a principal."""
     decision = of_stopped.decision
+    what = f"{decision.request.action} with KMS key {of_stopped.stopped_by_key}" if of_stopped.stopped_by_key else "it"
     if decision.statement is None or decision.policy is None:
-        return f"no {decision.decided_by} allows it"
+        return f"no {decision.decided_by} allows {what}"
     sid = f", statement {decision.statement.sid}" if decision.statement.sid else ""
-    return f"{decision.policy.name}{sid} denies it ({decision.decided_by})"
+    return f"{decision.policy.name}{sid} denies {what} ({decision.decided_by})"

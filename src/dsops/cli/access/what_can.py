@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dsops.access.facts.world import OrganizationFacts
+from dsops.access.questions.answer import AccessAnswer
 from dsops.access.questions.caller import AccessCaller, caller_of
-from dsops.access.questions.evaluator import AccessAnswer
 from dsops.access.questions.naming import arn_text, caller_text, find_principal
 from dsops.access.questions.path import refusal, ways_from
 from dsops.access.questions.what_can import ResourceUse, WhatCan, what_can

@@ -23,7 +23,16 @@ EVERYTHING: Final = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", 
 _ADMINISTRATOR: Final = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 SecretPlace = tuple[str, str, str]
-"""The account, region and name of a secret."""
+"""The account, region and name of a secret, parameter or key."""
+
+
+class FileKey(NamedTuple):
+    """A KMS key of a seed."""
+
+    identifier: str
+    """The key's id; "" if the seed leaves it out."""
+    policy: Policy | str | None
+    """The key's policy; None for AWS's default policy. A str says why the policy can't be used."""
 
 
 class Known(NamedTuple):
@@ -71,6 +80,12 @@ class PolicyFile(NamedTuple):
     """The ARNs of the identity providers in the completely described accounts."""
     secrets: MappingOf[SecretPlace, Policy | str | None] = {}
     """The policy of each secret in the completely described accounts. A str says why the policy can't be used."""
+    keys: MappingOf[SecretPlace, FileKey] = {}
+    """The KMS keys of the completely described accounts."""
+    encrypted_with: MappingOf[SecretPlace, str] = {}
+    """The KMS key of each secret: a name in `keys`, or an ARN. A secret that is missing has no key of its own."""
+    parameters: MappingOf[SecretPlace, str | None] = {}
+    """The KMS key of each parameter, "" for AWS's key; None for a parameter that is not encrypted."""
     managed: MappingOf[str, Policy] = {}
     """The managed policies by ARN. `Known.identity` contains the same objects."""
     groups: MappingOf[str, tuple[Policy, ...]] = {}

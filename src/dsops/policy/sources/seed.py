@@ -16,6 +16,7 @@ from dsops.policy.simulation.compiled import full_access
 from dsops.policy.simulation.facts import Kind
 from dsops.policy.sources.entities import (
     EVERYTHING,
+    FileKey,
     FileOrganization,
     Known,
     Levels,
@@ -45,6 +46,7 @@ class SeedPolicies(PolicyFileReader):
         region = text_of(root, "region") or "us-east-1"
         accounts = root.get("accounts")
         entries = accounts.entries if isinstance(accounts, Mapping) else ()
+        regions = [place for account, node in entries for place in _regions(account.text, mapping_of(node), region)]
         for account, node in entries:
             people += self._account(account.text, mapping_of(node))
         organization = root.get("organization")
@@ -54,11 +56,10 @@ class SeedPolicies(PolicyFileReader):
             frozenset(key.text for key, _ in entries),
             self._organization(organization, [key.text for key, _ in entries]),
             frozenset(arn for account, node in entries for arn in _providers(account.text, mapping_of(node))),
-            {
-                place: policy
-                for account, node in entries
-                for place, policy in self._secrets(account.text, mapping_of(node), region)
-            },
+            dict(each for place in regions for each in self._secrets(*place)),
+            dict(each for place in regions for each in self._keys(*place)),
+            dict(each for place in regions for each in _secret_keys(*place)),
+            dict(each for place in regions for each in _parameters(*place)),
             self.managed,
             {
                 arn: policies
@@ -113,14 +114,21 @@ class SeedPolicies(PolicyFileReader):
         document = mapping_of(node).get("document")
         return self.policy(document if document is not None else node, "identity")
 
-    def _secrets(self, account: str, node: Mapping, region: str) -> Iterator[tuple[SecretPlace, Policy | str | None]]:
-        regions = [(key.text, mapping_of(value)) for key, value in mapping_of(node.get("regions")).entries]
-        for name, sections in ((region, node), *regions):
-            policies = mapping_of(sections.get("secret_policies"))
-            for section in ("secrets", "binary_secrets"):
-                for key, _ in mapping_of(sections.get(section)).entries:
-                    own = policies.get(key.text)
-                    yield (account, name, key.text), None if own is None else self.policy(own, "resource")
+    def _secrets(
+        self, account: str, region: str, sections: Mapping
+    ) -> Iterator[tuple[SecretPlace, Policy | str | None]]:
+        policies = mapping_of(sections.get("secret_policies"))
+        for section in ("secrets", "binary_secrets"):
+            for key, _ in mapping_of(sections.get(section)).entries:
+                own = policies.get(key.text)
+                yield (account, region, key.text), None if own is None else self.policy(own, "resource")
+
+    def _keys(self, account: str, region: str, sections: Mapping) -> Iterator[tuple[SecretPlace, FileKey]]:
+        for key, value in mapping_of(sections.get("keys")).entries:
+            node = mapping_of(value)
+            policy = node.get("policy")
+            read = None if policy is None else self.policy(policy, "resource")
+            yield (account, region, key.text), FileKey(text_of(node, "id"), read)
 
     def _organization(self, node: Node | None, accounts: list[str]) -> FileOrganization:
         """Return the control policies that apply to each account of the seed.
@@ -179,3 +187,22 @@ def _providers(account: str, node: Mapping) -> Iterator[str]:
         yield f"arn:{partition}:iam::{account}:oidc-provider/{host}"
     for item in items_of(node.get("saml_providers")):
         yield f"arn:{partition}:iam::{account}:saml-provider/{text_of(mapping_of(item), 'name')}"
+
+
+def _regions(account: str, node: Mapping, region: str) -> Iterator[tuple[str, str, Mapping]]:
+    """Yield the account, the name of a region, and the sections of this region."""
+    yield account, region, node
+    for key, value in mapping_of(node.get("regions")).entries:
+        yield account, key.text, mapping_of(value)
+
+
+def _secret_keys(account: str, region: str, sections: Mapping) -> Iterator[tuple[SecretPlace, str]]:
+    named = mapping_of(sections.get("secret_keys"))
+    for key, _ in named.entries:
+        yield (account, region, key.text), text_of(named, key.text)
+
+
+def _parameters(account: str, region: str, sections: Mapping) -> Iterator[tuple[SecretPlace, str | None]]:
+    named = mapping_of(sections.get("parameter_keys"))
+    for key, value in mapping_of(sections.get("parameters")).entries:
+        yield (account, region, key.text), None if isinstance(value, Sequence) else text_of(named, key.text)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dsops.policy import open_key_policy
 from dsops.request.lookups import SecretLocation
-from dsops.sandbox.resource_policies.key_policy import open_key_policy
 from dsops.sandbox.seed.model import SeedRegion
 from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.secrets import SecretStorage

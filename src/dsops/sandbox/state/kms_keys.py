@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
+from dsops.policy import managed_key_policy
 from dsops.request.lookups import Grant, KmsKey, SecretLocation
 from dsops.request.stored_policies import StoredPolicy
-from dsops.sandbox.resource_policies.key_policy import managed_key_policy
 from dsops.sandbox.state.quick_moto.key_pairs import generate_key_pairs_late
 from dsops.sandbox.state.world import World
 

@@ -1,4 +1,4 @@
-"""S3: the buckets of an account, their policies, and their block of public access."""
+"""S3: the buckets of an account, their policies, their encryption, and their block of public access."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from dsops.aws.http.call import Call, Refusal
 from dsops.aws.http.client import call_s3, quote
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}\Z")
-_NO_POLICY = Absence(("NoSuchBucketPolicy", "NoSuchBucket", "NoSuchPublicAccessBlockConfiguration"))
+_NO_POLICY = Absence(
+    (
+        "NoSuchBucket",
+        "NoSuchBucketPolicy",
+        "NoSuchPublicAccessBlockConfiguration",
+        "ServerSideEncryptionConfigurationNotFoundError",
+    )
+)
 _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 
@@ -42,6 +49,20 @@ async def get_public_access_block(api: ServiceApi, bucket: str) -> dict[str, boo
     if root is None:
         raise lacks(api.endpoint, "GetPublicAccessBlock", "PublicAccessBlockConfiguration")
     return {name: root.text_of(name) == "true" for name in _BLOCKS}
+
+
+async def get_bucket_encryption(api: ServiceApi, bucket: str) -> list[dict[str, dict[str, str]]]:
+    """Return the rules of the bucket's default encryption. Raises EntityNotFound if it has none."""
+    root = parse_xml(await _get(api, "GetBucketEncryption", f"{_path(api, bucket)}?encryption=", _NO_POLICY.refusal))
+    if root is None:
+        raise lacks(api.endpoint, "GetBucketEncryption", "ServerSideEncryptionConfiguration")
+    defaults = [rule.find("ApplyServerSideEncryptionByDefault") for rule in root.children if rule.name == "Rule"]
+    names = ("SSEAlgorithm", "KMSMasterKeyID")
+    return [
+        {"ApplyServerSideEncryptionByDefault": {name: default.text_of(name) for name in names if default.text_of(name)}}
+        for default in defaults
+        if default is not None
+    ]
 
 
 def _path(api: ServiceApi, bucket: str) -> str:

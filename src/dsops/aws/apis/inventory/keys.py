@@ -1,4 +1,4 @@
-"""KMS: the keys of an account and their policies."""
+"""KMS: the keys of an account, their aliases and their policies."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ async def list_keys(api: ServiceApi) -> list[Json]:
     """Return the keys of the region with their ARNs, including those that AWS manages."""
     by = ListedBy(_TARGET, "ListKeys", "Keys", mark="Marker", next_mark="NextMarker")
     return objects(await json_list(api, by, {"Limit": 1000}))
+
+
+async def list_aliases(api: ServiceApi) -> list[Json]:
+    """Return the aliases of the region, each with the id of its key."""
+    by = ListedBy(_TARGET, "ListAliases", "Aliases", mark="Marker", next_mark="NextMarker")
+    return objects(await json_list(api, by, {"Limit": 100}))
 
 
 async def get_key_policy(api: ServiceApi, key: str) -> str:

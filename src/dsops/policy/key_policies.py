@@ -1,4 +1,4 @@
-"""Build the policy of an AWS managed KMS key: all principals of the account may use it through the service.
+"""Build the policies of KMS keys that no user wrote: of AWS managed keys, and of keys without a policy of their own.
 
 Sources: Secrets Manager User Guide, "Secret encryption and decryption" (key policy of `aws/secretsmanager`); KMS
 Developer Guide, "AWS managed keys". The policy can't be changed, so other accounts never get access.
@@ -7,6 +7,13 @@ Developer Guide, "AWS managed keys". The policy can't be changed, so other accou
 from __future__ import annotations
 
 import json
+
+
+def default_key_policy(account: str, partition: str) -> str:
+    """Return the policy that AWS gives a key without one (KMS Developer Guide, default key policy)."""
+    principal = {"AWS": f"arn:{partition}:iam::{account}:root"}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "kms:*", "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def managed_key_policy(account: str, region: str, service: str, partition: str) -> str:
