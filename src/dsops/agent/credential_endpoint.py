@@ -84,7 +84,7 @@ class CredentialEndpoint(LoopbackAttendant):
             if self._source.is_under_way and not is_late:
                 return
         if credentials is not None:
-            self._answer(client, 200, _content(credentials))
+            self._answer(client, 200, credentials_content(credentials))
             return
         failure = self._source.failure
         self.refuse(client, 503, f"the session could not be renewed: {failure}" if failure else "try again")
@@ -97,7 +97,7 @@ class CredentialEndpoint(LoopbackAttendant):
         self.answer(client, status, "application/json", json.dumps(content).encode("ascii"))
 
 
-def _content(credentials: Credentials) -> dict[str, str]:
+def credentials_content(credentials: Credentials) -> dict[str, str]:
     """Return the JSON fields of the session. An SDK requests a new session before `Expiration`."""
     token = credentials.session_token
     content = {

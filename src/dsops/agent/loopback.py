@@ -11,12 +11,6 @@ from time import monotonic
 
 from dsops.errors import UsageError
 
-_MOST_SILENT = 256
-"""Maximum number of connections without a complete request; when one more connects, the oldest is closed."""
-
-_MOST_CLIENTS = 512
-"""Maximum number of connections, including those with a complete request; others wait in the kernel's queue."""
-
 _MOST_A_TURN = 32
 
 _MOST_BYTES = 8192
@@ -31,6 +25,9 @@ _DEAF_SECONDS = 1.0
 Without this pause, the waiting connection would wake the loop endlessly.
 """
 
+_HTTP_PORT = 80
+"""The port that a URL and a Host header leave out."""
+
 REASONS = {
     200: "OK",
     400: "Bad Request",
@@ -38,47 +35,81 @@ REASONS = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
     503: "Service Unavailable",
+    504: "Gateway Timeout",
 }
+
+
+def _open(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        return socket.create_server((address, port), family=family, backlog=1024)
+    except OSError as error:
+        where = f"{address} port {port}" if port else address
+        why = (error.strerror or "unknown reason").lower()
+        hint = "leave out the port to use a free one, or name an address of this machine"
+        raise UsageError(f"dsops can't listen on {where}", why=why, hint=hint) from error
 
 
 class LoopbackConnection:
     """One connection: the received bytes, and the bytes to send."""
 
-    __slots__ = ("connection", "inbox", "is_waiting", "outbox", "until")
+    __slots__ = ("connection", "inbox", "is_waiting", "outbox", "proceed", "query", "until")
 
     def __init__(self, connection: socket.socket, until: float) -> None:
         self.connection = connection
         self.inbox = b""
         self.outbox = b""
+        self.query = ""
+        """The query of the request, without the question mark and not decoded."""
         self.is_waiting = False
         """Whether the request is complete but the answer is not available yet."""
+        self.proceed: Callable[[bool], None] | None = None
+        """A subclass's function that answers the waiting request if it can; with True, in any case."""
         self.until = until
 
 
 class LoopbackAttendant:
     """Base class of an HTTP server in the loop of process/watch.py. Its port is open after `__init__`."""
 
-    def __init__(self, *, address: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = monotonic) -> None:
-        """Open the port. Raises UsageError if the address is not of this machine, or the port is taken."""
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        try:
-            self._listener = socket.create_server((address, port), family=family, backlog=1024)
-        except OSError as error:
-            where = f"{address} port {port}" if port else address
-            why = (error.strerror or "unknown reason").lower()
-            hint = "leave out the port to use a free one, or name an address of this machine"
-            raise UsageError(f"dsops can't listen on {where}", why=why, hint=hint) from error
+    most_silent = 256
+    """Maximum number of connections without a complete request; when one more connects, the oldest is closed."""
+    most_clients = 512
+    """Maximum number of connections, including those with a complete request; others wait in the kernel's queue."""
+
+    def __init__(
+        self,
+        *,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        listener: socket.socket | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """Open the port, or use a listening Unix socket.
+
+        Raises UsageError if the address is not of this machine, or the port is taken.
+        """
+        self._listener = _open(address, port) if listener is None else listener
         self._listener.setblocking(False)
         self.clock = clock
         self._clients: dict[int, LoopbackConnection] = {}
         self._deaf_until = 0.0
-        self.port = int(self._listener.getsockname()[1])
-        host = f"[{address}]" if ":" in address else address
-        self.url = f"http://{host}:{self.port}"
-        # A port forwarder in a container passes on its client's Host header, so loopback names are accepted, too.
-        self._hosts = {f"{name}:{self.port}" for name in (host, "127.0.0.1", "localhost", "[::1]")}
+        self._hosts: set[str] | None = None
+        """The accepted Host headers; None for a Unix socket, which a web page can't reach."""
+        self.port, self.url = 0, "http://localhost"
+        if listener is None:
+            self.port = int(self._listener.getsockname()[1])
+            host = f"[{address}]" if ":" in address else address
+            self.url = f"http://{host}" if self.port == _HTTP_PORT else f"http://{host}:{self.port}"
+            # A port forwarder in a container passes on its client's Host header, so loopback names are accepted, too.
+            names = (host, "127.0.0.1", "localhost", "[::1]")
+            self._hosts = {f"{name}:{self.port}" for name in names}
+            if self.port == _HTTP_PORT:
+                self._hosts.update(names)
 
     # --- for subclasses --------------------------------------------------------------------------------------------
 
@@ -109,7 +140,7 @@ class LoopbackAttendant:
 
     def readers(self) -> Iterable[int]:
         """Return the descriptors to read from: the listener, and clients that have not been answered."""
-        is_closed = self.clock() < self._deaf_until or len(self._clients) >= _MOST_CLIENTS
+        is_closed = self.clock() < self._deaf_until or len(self._clients) >= self.most_clients
         listener = () if is_closed else (self._listener.fileno(),)
         return (*listener, *[number for number, client in self._clients.items() if not client.outbox])
 
@@ -147,7 +178,7 @@ class LoopbackAttendant:
     def _accept(self) -> None:
         # The number of connections accepted in one turn is limited. Otherwise, a client that connects endlessly would
         # keep the loop from handling signals for the command.
-        for _ in range(min(_MOST_A_TURN, _MOST_CLIENTS - len(self._clients))):
+        for _ in range(min(_MOST_A_TURN, self.most_clients - len(self._clients))):
             try:
                 connection, _peer = self._listener.accept()
             except (BlockingIOError, ConnectionError):
@@ -157,7 +188,7 @@ class LoopbackAttendant:
                 return
             connection.setblocking(False)
             silent = [client for client in self._clients.values() if not client.is_waiting]
-            if len(silent) >= _MOST_SILENT:
+            if len(silent) >= self.most_silent:
                 self._drop(silent[0])
             client = LoopbackConnection(connection, self.clock() + CLIENT_SECONDS)
             self._clients[connection.fileno()] = client
@@ -191,12 +222,13 @@ class LoopbackAttendant:
         words = line.split(" ")
         if headers is None or len(words) != 3 or not words[2].startswith("HTTP/1."):
             self.refuse(client, 400, "this is not a request")
-        elif headers.get("host", "") not in self._hosts:
+        elif self._hosts is not None and headers.get("host", "") not in self._hosts:
             # Protects against DNS rebinding: a web page can make its own host name resolve to this address, and then
             # its requests have that name in the Host header.
             self.refuse(client, 403, "the Host header names another host")
         else:
-            self.asked(client, words[0], words[1].partition("?")[0], headers)
+            path, _, client.query = words[1].partition("?")
+            self.asked(client, words[0], path, headers)
 
     def _send(self, client: LoopbackConnection) -> None:
         try:

@@ -35,6 +35,22 @@ _LOOK_SECONDS = 30.0
 
 _JOIN_SECONDS = 1.0
 
+
+def renewal_lead(session: Credentials, early: float) -> float:
+    """Return the number of seconds before expiry at which a session is renewed; `early` in [0, 1) is the jitter."""
+    seconds: float = RENEW_SECONDS
+    if session.expiration is not None and session.issued_at is not None:
+        seconds = min(seconds, (session.expiration - session.issued_at).total_seconds() / 3)
+    return seconds * (1 + _JITTER * early)
+
+
+def retry_pause(failures: int, seconds_left: float, random: float) -> float:
+    """Return the seconds until the next attempt after a failure: doubled after each, less near expiry, with jitter."""
+    longest = min(_LONGEST_PAUSE_SECONDS, max(_LONGEST_PAUSE_WITHOUT, seconds_left))
+    pause = min(longest, _FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 10))
+    return pause * (0.5 + random / 2)
+
+
 Issue = Callable[[Credentials, Callable[[], bool]], Credentials]
 """A function that issues a new session; runs in its own thread, and may raise DsopsError.
 
@@ -135,15 +151,7 @@ class Renewal:
     def _wait_seconds(self) -> float:
         if self._retry_at is not None:
             return self._retry_at - self._clock()
-        return self._seconds_left() - self._threshold()
-
-    def _threshold(self) -> float:
-        """Return the number of seconds before expiry at which the session is renewed."""
-        session = self._held
-        seconds: float = RENEW_SECONDS
-        if session.expiration is not None and session.issued_at is not None:
-            seconds = min(seconds, (session.expiration - session.issued_at).total_seconds() / 3)
-        return seconds * (1 + _JITTER * self._early)
+        return self._seconds_left() - renewal_lead(self._held, self._early)
 
     def _begin(self) -> None:
         self._outcome = None
@@ -182,14 +190,8 @@ class Renewal:
         if self.failure is not None:
             facts = {"key": self._held.masked_key_id, "why": str(self.failure)}
             self._report(Event("session.not-renewed", facts))
-        self._retry_at = self._clock() + self._pause()
-
-    def _pause(self) -> float:
-        """Return the seconds until the next attempt, with jitter: doubled after each failure, less near expiry."""
-        longest = min(_LONGEST_PAUSE_SECONDS, max(_LONGEST_PAUSE_WITHOUT, self._seconds_left()))
-        pause = min(longest, _FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures, 10))
+        self._retry_at = self._clock() + retry_pause(self._failures, self._seconds_left(), self._random())
         self._failures += 1
-        return pause * (0.5 + self._random() / 2)
 
     def _tell_end(self) -> None:
         """Report once that the session has expired and could not be renewed."""

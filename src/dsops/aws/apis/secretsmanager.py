@@ -27,6 +27,11 @@ class SecretValue(NamedTuple):
     value: Secret
     request_id: str = ""
     """The request id of the response that contained the secret."""
+    stages: tuple[str, ...] = ()
+    """The staging labels of the version."""
+    created: float | None = None
+    """When the version was created, in seconds since 1970."""
+    is_binary: bool = False
 
 
 class BatchAnswer(NamedTuple):
@@ -115,11 +120,22 @@ def _secret_value(endpoint: Endpoint, action: str, content: Mapping[str, object]
     version_id = text_in(content, "VersionId")
     text, binary = content.get("SecretString"), content.get("SecretBinary")
     if isinstance(text, str):
-        return SecretValue(name, arn, version_id, _text_secret(endpoint, action, text), request_id=request_id)
-    if isinstance(binary, str):
+        value = _text_secret(endpoint, action, text)
+    elif isinstance(binary, str):
         value = _binary_secret(endpoint, action, binary)
-        return SecretValue(name, arn, version_id, value, request_id=request_id)
-    raise lacks(endpoint, action, "SecretString or SecretBinary")
+    else:
+        raise lacks(endpoint, action, "SecretString or SecretBinary")
+    stages, created = content.get("VersionStages"), content.get("CreatedDate")
+    return SecretValue(
+        name,
+        arn,
+        version_id,
+        value,
+        request_id,
+        tuple(str(stage) for stage in stages) if isinstance(stages, list) else (),
+        float(created) if isinstance(created, (int, float)) else None,
+        is_binary=not isinstance(text, str),
+    )
 
 
 def _text_secret(endpoint: Endpoint, action: str, text: str) -> Secret:

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, CommandEntry] = {
     "shell": CommandEntry("dsops.cli.run.shell", "open a shell with an environment's secrets or a store's session"),
     "each": CommandEntry("dsops.cli.run.each", "run a command with the session of many stores, side by side"),
     "guard": CommandEntry("dsops.cli.run.guard", "check a program's AWS requests against policies, and sign them"),
+    "node": CommandEntry("dsops.cli.run.node", "serve sessions and secrets to the workloads of a machine"),
     "get": CommandEntry("dsops.cli.run.get", "print the value of one variable"),
     "render": CommandEntry("dsops.cli.run.render", "write an environment as dotenv, shell code, JSON, YAML and others"),
     "credentials": CommandEntry("dsops.cli.run.credentials", "print the session of a store as AWS credentials"),

@@ -309,6 +309,10 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "credentials.evicted": (("store", "store {}:"), ("key", "AWS does not take key {} any more,"), ("why", "{}")),
     "secrets.fetched": (("store", "store {}:"), ("count", "{}"), ("of", "of {} read")),
     "session.renewed": (("key", "the command's session was renewed: key {},"), ("expires", "until {}")),
+    "node.issued": (("store", "session of store `{}`:"), ("key", "{}"), ("expires", "until {}")),
+    "node.not-issued": (("store", "no new session of store `{}`:"), ("why", "{}")),
+    "node.keys-not-loaded": (("workload", "the keys for workload `{}` could not be loaded:"), ("why", "{}")),
+    "node.refused": (("uid", "refused a caller with uid {}:"), ("path", "{}")),
     "session.not-renewed": (("key", "the command's session of key {} could not be renewed:"), ("why", "{}")),
     "login.renewed": (("login", "{}"), ("until", "was renewed until {},"), ("why", "{}")),
     "clock.corrected": (

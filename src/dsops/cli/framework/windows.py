@@ -16,7 +16,7 @@ from dsops.startup import Protocol
 
 _OF_POSIX = frozenset("fcntl grp pwd resource termios tty".split())
 """Modules of Python's standard library that Windows lacks."""
-_REFUSED = frozenset({"agent", "audit", "sandbox"})
+_REFUSED = frozenset({"agent", "audit", "node", "sandbox"})
 _HINT = "run dsops in the Windows Subsystem for Linux (WSL), where it has every command"
 _LONGEST_ANSWER = 1024
 _END, _INTERRUPT, _BACKSPACE, _ENTER, _FUNCTION_KEY = "\x1a", "\x03", "\b", "\r\n", "\x00\xe0"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Sequence
 
 from dsops.cli.framework.command import (
     CONFIG,
@@ -24,12 +22,11 @@ from dsops.cli.run.program import load_target
 from dsops.environment import REGION, ChildIdentity
 from dsops.errors import FileNotWritten, UsageError
 from dsops.input_file import reason
-from dsops.process.watch import Attendant
+from dsops.process.serving import serve_until_signal
 from dsops.runtime import Runtime
 
 _OF_THIS_MACHINE = frozenset(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"))
 """Variables with paths of this machine, which a container does not have."""
-_ENDING = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 
 
 def _serve(arguments: Arguments, runtime: Runtime) -> int:
@@ -52,7 +49,7 @@ def _serve(arguments: Arguments, runtime: Runtime) -> int:
     else:
         say(f"dsops: the guard serves at {url} until Ctrl-C")
     say(f"dsops: a client needs the variables in {os.path.join(folder, VARIABLES)}, and {CERTIFICATES} beside it")
-    _wait(session.attendants)
+    serve_until_signal(session.attendants)
     return 0
 
 
@@ -74,23 +71,6 @@ def _write(path: str, identity: ChildIdentity) -> None:
     if identity.region:
         values |= dict.fromkeys(REGION, identity.region)
     write_private(path, "".join(f"{name}={value}\n" for name, value in values.items()).encode())
-
-
-def _wait(attendants: Sequence[Attendant]) -> None:
-    """Do the attendants' work until a signal ends this process."""
-    from dsops.process.signals import Signals
-
-    with Signals() as signals:
-        is_over = False
-        while not is_over:
-            waits = [seconds for attendant in attendants if (seconds := attendant.seconds()) is not None]
-            readers = [descriptor for attendant in attendants for descriptor in attendant.readers()]
-            woken = signals.wait(max(0.0, min(waits)) if waits else None, readers)
-            for attendant in attendants:
-                attendant.turn(woken.ready)
-            is_over = not _ENDING.isdisjoint(woken.signals)
-    for attendant in attendants:
-        attendant.end()
 
 
 SERVE = Command(

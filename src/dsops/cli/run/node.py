@@ -1,0 +1,107 @@
+"""`dsops node`: serve sessions and secrets to the workloads of a machine."""
+
+from __future__ import annotations
+
+import os
+
+from dsops.cli.framework.command import Arguments, Command, Flag, Group
+from dsops.cli.framework.output import Json, answer, answer_json, answer_sentence, say, table
+from dsops.runtime import Runtime
+from dsops.startup import TYPE_CHECKING
+from dsops.text import counted
+
+if TYPE_CHECKING:
+    from dsops.node.configuration import NodeConfig
+    from dsops.node.workloads import Workload
+
+_FILE = Flag("--node", "the configuration file of the node", value="FILE", default="/etc/dsops/node.yaml")
+
+
+def _serve(arguments: Arguments, runtime: Runtime) -> int:
+    """Serve the node's addresses until a signal ends the process."""
+    from dsops.agent.process import harden
+    from dsops.node.configuration import load_node_config
+    from dsops.node.issuer import NodeIssuer
+    from dsops.node.service import NodeService, read_stores
+    from dsops.process.serving import serve_until_signal
+    from dsops.runtime import no_choice, no_prompt, no_terminal
+
+    harden()
+    node = load_node_config(os.path.join(runtime.folder, arguments.text(_FILE.name)))
+    runtime = runtime._replace(ask=no_prompt, confirm=no_terminal, choose=no_choice)
+    config = read_stores(node, runtime)
+    service = NodeService(node, NodeIssuer(config, runtime), runtime)
+    for address, endpoint in zip(node.listen, service.endpoints, strict=True):
+        say(f"dsops: the node serves at {f'unix:{address.path}' if address.path else endpoint.url}")
+    serve_until_signal(service.attendants)
+    return 0
+
+
+def _check(arguments: Arguments, runtime: Runtime) -> int:
+    """Check the configuration, and show what each workload may have."""
+    from dsops.node.configuration import load_node_config
+    from dsops.node.service import read_stores
+
+    node = load_node_config(os.path.join(runtime.folder, arguments.text(_FILE.name)))
+    read_stores(node, runtime)
+    if arguments.switch("--json"):
+        answer_json({"workloads": [_entry(node, workload) for workload in node.workloads]})
+        return 0
+    answer_sentence(f"{counted(len(node.workloads), 'workload')} in {node.file}")
+    answer(
+        table(
+            ("WORKLOAD", "CALLER", "STORES", "SECRETS"),
+            [
+                (workload.name, _rule(workload), ", ".join(workload.stores), _secrets(workload))
+                for workload in node.workloads
+            ],
+        )
+    )
+    return 0
+
+
+def _rule(workload: Workload) -> str:
+    """Return the properties that a caller of the workload must have."""
+    words = [
+        f"{name} {value}"
+        for name, value in zip(workload.peer._fields, workload.peer, strict=True)
+        if value not in {None, ""}
+    ]
+    return ", ".join(words) or "any process with a verified token"
+
+
+def _secrets(workload: Workload) -> str:
+    rule = workload.secrets
+    return f"{rule.store}: {', '.join(rule.names)}" if rule is not None else ""
+
+
+def _entry(node: NodeConfig, workload: Workload) -> Json:
+    rule = workload.secrets
+    return {
+        "name": workload.name,
+        **workload.peer._asdict(),
+        "token_file": None if workload.token_check is not None else os.path.join(node.tokens, workload.name),
+        "stores": list(workload.stores),
+        "secrets": None if rule is None else {"store": rule.store, "names": list(rule.names)},
+    }
+
+
+COMMAND = Group(
+    help=(
+        "Serve short-lived sessions and secrets to the processes of a machine: each role is assumed once for\n"
+        "all of them. A file says which workload may have which stores. The AWS SDKs need two variables:\n"
+        "\n"
+        "  AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:8484/credentials\n"
+        "  AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/run/dsops-node/tokens/WORKLOAD"
+    ),
+    commands={
+        "serve": Command(
+            "Serve the sessions and secrets of the node's file, until a signal ends the process.",
+            _serve,
+            (_FILE,),
+            is_audited=True,
+        ),
+        "check": Command("Check the node's file, and show what each workload may have.", _check, (_FILE,)),
+    },
+)
+"""The command group `dsops node`."""
