@@ -185,7 +185,7 @@ def test_a_reused_pid_proves_nothing(tmp_path: Path) -> None:
                 ours.connect(str(tmp_path / "run" / "node.sock"))
             finally:
                 os._exit(0)
-        assert os.waitpid(child, 0)[1] == 0
+        assert wait_for(child) == 0
         with ours:
             ours.settimeout(SECONDS)
             ours.sendall(f"GET /credentials HTTP/1.1\r\nAuthorization: {node.token('own')}\r\n\r\n".encode())

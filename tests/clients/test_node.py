@@ -70,7 +70,7 @@ def served(folder: Path, server: SandboxServer) -> Iterator[tuple[str, Path]]:
         assert line.startswith("dsops: the node serves at http://127.0.0.1:"), line
         yield line.split()[-1], folder / "run" / "tokens" / "web"
         node.send_signal(signal.SIGTERM)
-        assert node.wait() == 0
+        assert node.wait(SECONDS) == 0
 
 
 def test_boto3_gets_a_session_of_a_chained_role(
@@ -105,11 +105,7 @@ def test_a_secret_is_served_as_the_secrets_manager_agent_does(tmp_path: Path, se
             answers.append((response.status, json.loads(response.read())))
             connection.close()
     (status, secret), (missing_status, missing) = answers
-    assert (status, secret["SecretString"], secret["VersionStages"]) == (
-        200,
-        '{"password":"invented"}',
-        ["AWSCURRENT"],
-    )
+    assert (status, secret["SecretString"], secret["VersionStages"]) == (200, '{"password":"invented"}', ["AWSCURRENT"])
     assert float(secret["CreatedDate"]) > 0
     assert (missing_status, missing["__type"].rpartition("#")[2]) in {
         (400, "ResourceNotFoundException"),

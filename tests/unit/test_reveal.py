@@ -11,6 +11,9 @@ SOURCE = Path(dsops.__file__).parent
 
 ALLOWED = {
     "agent/credential_endpoint.py": "hands the session to who has the token",
+    "node/secrets_api.py": "hands a secret to the workload that may read it",
+    "node/token_files.py": "writes a workload's token into the file of the workload's user",
+    "node/workloads.py": "compares a caller's token with the workload's",
     "cli/run/guard.py": "writes placeholder keys into the file for the clients of the guard",
     "aws/http/answer.py": "takes secrets out of what AWS says",
     "aws/apis/parameter_versions.py": "the new value goes into the request",

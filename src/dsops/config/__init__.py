@@ -4,7 +4,7 @@ The input is a folder and the store types, the output a `Config`. `load` raises 
 be seen without environment variables; `examine` also returns what could be read. `load` does not check whether AWS
 would refuse a value, such as a duration, because the store may never be needed. `plan` checks these values for the
 stores that it uses, and `limits.check_limits` for all stores. Imported by `agent`, `audit`, `aws`, `aws_config`,
-`cli`, `doctor`, `guard`, `hook`, `library`, `migrate`, `pipeline`, `plan`, `resolve` and `stores`.
+`cli`, `doctor`, `guard`, `hook`, `library`, `migrate`, `node`, `pipeline`, `plan`, `resolve` and `stores`.
 """
 
 from __future__ import annotations

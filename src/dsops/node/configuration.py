@@ -69,9 +69,10 @@ def load_node_config(path: str) -> NodeConfig:
     except FileNotFoundError as error:
         raise ConfigNotFound(f"there is no file {path}", hint="name the file of the node: --node FILE") from error
     except OSError as error:
-        raise ConfigUnreadable(f"{path} can't be read", why=reason(error)) from error
+        hint = "check the path and the mode of the file"
+        raise ConfigUnreadable(f"{path} can't be read", why=reason(error), hint=hint) from error
     except UnicodeDecodeError as error:
-        raise ConfigUnreadable(f"{path} can't be read", why="the text is not UTF-8") from error
+        raise ConfigUnreadable(f"{path} can't be read", why="it is not UTF-8", hint="save the file as UTF-8") from error
     document = parse_yaml(text, path)
     problems = Problems()
     problems.extend(document.problems)

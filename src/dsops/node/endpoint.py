@@ -37,7 +37,7 @@ from dsops.node.secrets_api import (
 )
 from dsops.node.secrets_cache import NodeSecrets
 from dsops.node.sessions import NodeSessions
-from dsops.node.workloads import Caller, Workloads
+from dsops.node.workloads import NodeCaller, Workloads
 
 _CREDENTIALS: Final = "/credentials"
 _POD_CREDENTIALS: Final = "/v1/credentials"
@@ -67,10 +67,10 @@ class NodeRequest:
 class NodeRecords(Protocol):
     """Takes what the endpoint gives and refuses, for the audit trail and the metrics."""
 
-    def give(self, caller: Caller, store: str, session: Credentials) -> None:
+    def give(self, caller: NodeCaller, store: str, session: Credentials) -> None:
         """Record a session that a caller gets, before it gets it. Raises AuditFailed."""
 
-    def give_secret(self, caller: Caller, request: SecretRequest, version_id: str) -> None:
+    def give_secret(self, caller: NodeCaller, request: SecretRequest, version_id: str) -> None:
         """Record a secret that a caller gets, before it gets it. Raises AuditFailed."""
 
     def refuse(self, peer: Peer | None, path: str) -> None:
@@ -138,10 +138,10 @@ class NodeEndpoint(LoopbackAttendant):
         if client.proceed is not None:
             client.proceed(is_late)
 
-    def _identify(self, request: NodeRequest) -> Caller | None:
+    def _identify(self, request: NodeRequest) -> NodeCaller | None:
         return None if request.peer is None else self._workloads.find(request.peer, request.token, self._now())
 
-    def _is_same(self, request: NodeRequest, caller: Caller) -> bool:
+    def _is_same(self, request: NodeRequest, caller: NodeCaller) -> bool:
         """Identify the caller again if the request has waited, because its process may have ended meanwhile."""
         if not request.has_waited:
             return True
@@ -158,14 +158,14 @@ class NodeEndpoint(LoopbackAttendant):
         proceed(False)
         request.has_waited = True
 
-    def _ask_session(self, request: NodeRequest, caller: Caller) -> None:
+    def _ask_session(self, request: NodeRequest, caller: NodeCaller) -> None:
         store = _store_of(request.path, caller.workload.stores)
         if store:
             self._begin(request, lambda is_late: self._give_session(request, store, caller, is_late=is_late))
         else:
             self._fail(request, 404, f"workload {caller.workload.name} has no such store")
 
-    def _give_session(self, request: NodeRequest, store: str, caller: Caller, *, is_late: bool) -> None:
+    def _give_session(self, request: NodeRequest, store: str, caller: NodeCaller, *, is_late: bool) -> None:
         session = self._sessions.use(store)
         if session is None:
             if is_late or not self._sessions.is_under_way(store):
@@ -182,7 +182,7 @@ class NodeEndpoint(LoopbackAttendant):
                 return
             self._send_answer(request, 200, _JSON, json.dumps(credentials_content(session)).encode("ascii"))
 
-    def _ask_secret(self, request: NodeRequest, caller: Caller, query_text: str) -> None:
+    def _ask_secret(self, request: NodeRequest, caller: NodeCaller, query_text: str) -> None:
         path, rule = request.path, caller.workload.secrets
         if path != GET_PATH and not path.startswith(PATH_PREFIX):
             self._fail(request, 404, "Not found")
@@ -199,7 +199,7 @@ class NodeEndpoint(LoopbackAttendant):
                 self._secrets.refresh(wanted)
             self._begin(request, lambda is_late: self._give_secret(request, wanted, caller, is_late=is_late))
 
-    def _give_secret(self, request: NodeRequest, wanted: SecretRequest, caller: Caller, *, is_late: bool) -> None:
+    def _give_secret(self, request: NodeRequest, wanted: SecretRequest, caller: NodeCaller, *, is_late: bool) -> None:
         found = self._secrets.result(wanted)
         if found is None:
             if is_late:

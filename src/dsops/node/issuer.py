@@ -23,7 +23,7 @@ from dsops.runtime import Act, Runtime
 from dsops.stores.endpoints import endpoint_of
 
 COMMAND = "node serve"
-_SECRETS = "aws.secretsmanager"
+_SERVICE = "secretsmanager"
 
 
 class SecretRequest(NamedTuple):
@@ -53,10 +53,10 @@ class NodeIssuer:
             require_session(plan, store)
         for store in secret_stores:
             step = plan_of_session(self._config, store, self._runtime, lasts=True).steps[store]
-            if step.type.name != _SECRETS:
+            if step.type.service != _SERVICE or step.type.gives_credentials:
                 raise ConfigError(
                     f"`secrets` names store `{store}`, whose type is {step.type.name}",
-                    hint=f"name a store of the type {_SECRETS}",
+                    hint="name a store that reads from Secrets Manager",
                     where=step.where,
                 )
 
@@ -90,7 +90,7 @@ class NodeIssuer:
         self, request: SecretRequest, plan: Plan, credentials: Credentials, runtime: Runtime, client: Client
     ) -> SecretValue:
         step = plan.steps[request.store]
-        endpoint = endpoint_of(step, "secretsmanager", runtime, region_of(request.secret_id, step))
+        endpoint = endpoint_of(step, _SERVICE, runtime, region_of(request.secret_id, step))
         call = get_secret_value(
             client, credentials, endpoint, request.secret_id, request.version_id, request.version_stage
         )
@@ -155,7 +155,7 @@ def _add_read(
     runtime.journal.add(
         Act(
             "GetSecretValue",
-            service="secretsmanager",
+            service=_SERVICE,
             region=region_of(request.secret_id, step),
             caller=credentials.arn,
             key=credentials.access_key_id,

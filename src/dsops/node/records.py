@@ -8,7 +8,7 @@ from typing import Final
 from dsops.credentials import Credentials
 from dsops.node.issuer import SecretRequest, make_journal
 from dsops.node.peer import Peer
-from dsops.node.workloads import Caller
+from dsops.node.workloads import NodeCaller
 from dsops.runtime import Act, Event, Runtime
 
 SESSION_GIVEN: Final = "GetCredentials"
@@ -24,7 +24,7 @@ class NodeTrail:
         self._runtime = runtime
         self._given: OrderedDict[tuple[object, ...], None] = OrderedDict()
 
-    def give(self, caller: Caller, store: str, session: Credentials) -> None:
+    def give(self, caller: NodeCaller, store: str, session: Credentials) -> None:
         """Record a session that a caller gets. Raises AuditFailed if the trail is required and can't be written."""
         self._add(
             (store, session.access_key_id, *_kind(caller)),
@@ -37,7 +37,7 @@ class NodeTrail:
             ),
         )
 
-    def give_secret(self, caller: Caller, request: SecretRequest, version_id: str) -> None:
+    def give_secret(self, caller: NodeCaller, request: SecretRequest, version_id: str) -> None:
         """Record a secret that a caller gets. Raises AuditFailed as `give` does."""
         facts = {"store": request.store, "secret": request.secret_id, "version": version_id, **_facts(caller)}
         self._add((*request, version_id, *_kind(caller)), Act(READ_GIVEN, facts=facts))
@@ -58,12 +58,12 @@ class NodeTrail:
             self._given.popitem(last=False)
 
 
-def _kind(caller: Caller) -> tuple[object, ...]:
+def _kind(caller: NodeCaller) -> tuple[object, ...]:
     process = caller.peer.known_process
     return (caller.workload.name, caller.peer.uid, process.unit if process is not None else "", caller.subject)
 
 
-def _facts(caller: Caller) -> dict[str, object]:
+def _facts(caller: NodeCaller) -> dict[str, object]:
     """Return what is known about the caller. The process is known only if the workload's rule asks for it."""
     facts: dict[str, object] = {"workload": caller.workload.name, "peer_uid": caller.peer.uid}
     process = caller.peer.known_process

@@ -40,7 +40,7 @@ def read_stores(node: NodeConfig, runtime: Runtime) -> Config:
         try:
             require_trusted(file.path, os.stat(file.path))
         except FileNotFoundError as error:
-            raise ConfigError(f"{file.path} was removed while it was read") from error
+            raise ConfigError(f"{file.path} was removed while it was read", hint="run the command again") from error
     NodeIssuer(config, runtime).check(*stores_of(node))
     return config
 

@@ -89,7 +89,7 @@ class Workload(NamedTuple):
     where: Where
 
 
-class Caller(NamedTuple):
+class NodeCaller(NamedTuple):
     """An identified caller: its workload, and facts for the audit trail."""
 
     workload: Workload
@@ -106,7 +106,7 @@ class Workloads:
         self.all = tuple(workloads)
         self._tokens = {name: token.reveal_bytes() for name, token in tokens.items()}
 
-    def find(self, peer: Peer, token: bytes, now: datetime) -> Caller | None:
+    def find(self, peer: Peer, token: bytes, now: datetime) -> NodeCaller | None:
         """Return the caller; None unless both the peer and the token match the same workload.
 
         The token is compared first. It takes the same time for each wrong token, and the processes of a peer are
@@ -115,7 +115,7 @@ class Workloads:
         for workload in self.all:
             subject = self._proven(workload, token, now)
             if subject is not None and workload.peer.admits(peer):
-                return Caller(workload, peer, subject)
+                return NodeCaller(workload, peer, subject)
         return None
 
     def _proven(self, workload: Workload, token: bytes, now: datetime) -> str | None:

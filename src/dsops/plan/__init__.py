@@ -1,7 +1,7 @@
 """Makes a plan from a Config, an environment's name and a base identity: steps in order, with every limit checked.
 
 Neither this package nor a module that it imports opens a file or a socket. Imported by `access`, `agent`, `cli`,
-`doctor`, `explain`, `grants`, `graph`, `keys`, `library`, `pipeline`, `plan_check`, `recording`, `resolve`,
+`doctor`, `explain`, `grants`, `graph`, `keys`, `library`, `node`, `pipeline`, `plan_check`, `recording`, `resolve`,
 `revocation`, `secret_editing`, `seed`, `stores` and `testing`.
 """
 

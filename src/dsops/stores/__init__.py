@@ -1,7 +1,7 @@
 """Find the store of a type: in a module of this package, or through a plugin's entry point.
 
 A store gets a plan step and credentials, and returns secrets or a session. Imported by `cli`, `doctor`, `explain`,
-`hook`, `keys`, `pipeline`, `resolve`, `secret_editing`, `seed` and `testing`.
+`hook`, `keys`, `node`, `pipeline`, `resolve`, `secret_editing`, `seed` and `testing`.
 """
 
 from __future__ import annotations
