@@ -6,7 +6,6 @@ gigabytes of memory; on disk they are compressed.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -18,8 +17,9 @@ from typing import Any, Final
 
 from dsops.audit.cloudtrail.dialects import DETAILS, DUCKDB, FIELDS
 from dsops.audit.cloudtrail.files import FileBatch, Form
+from dsops.audit.cloudtrail.log_sql import literal_path, source, text_source
 from dsops.audit.cloudtrail.question import AuditQuestion, QuestionOptions, sql_of, text_literal
-from dsops.audit.cloudtrail.relations import COPIES, fields, issues, records, uses
+from dsops.audit.cloudtrail.relations import COPIES, NO_ORIGIN, fields, issues, records, uses
 from dsops.audit.cloudtrail.statement import whole
 from dsops.audit.cloudtrail.texts import plain_files
 from dsops.audit.report import Answer
@@ -34,7 +34,7 @@ _FULL: Final = "there is no room on the disk"
 _TOO_SMALL: Final = "maximum_object_size"
 _SANDBOX_PATH: Final = "additionalEventData.sandbox"
 _SANDBOX: Final = f"r.{_SANDBOX_PATH}"
-_NO_CALL: Final = (
+NO_CALL: Final = (
     "(call_time IS NULL OR call_name IS NULL"
     " OR call_time NOT BETWEEN TIMESTAMP '0001-01-02 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59')"
 )
@@ -48,51 +48,14 @@ Told = Callable[[int], None]
 """A function that receives the number of bytes of log files read so far."""
 
 
-def source(files: str, *, form: Form, compression: str, longest_object: int, also: Sequence[str] = ()) -> str:
-    """SQL that yields the records of files as `r`, for `relations.fields`.
-
-    `files` is SQL for one or more paths; `also` are record paths to read in addition to FIELDS. Each file is read as
-    one text, from which only those fields are extracted; `read_json` takes ten times as long.
-    """
-    structure = _structure((*FIELDS.values(), *also))
-    rows = f"from_json(json, '{json.dumps(structure)}')" if form is Form.LINES else _records_in("json", structure)
-    # Without this option, a folder named `json=1` would become a column of that name.
-    options = f"format = '{form.value}', compression = '{compression}', hive_partitioning = false"
-    options += f", maximum_object_size = {longest_object}" if form is Form.OBJECT else ", ignore_errors = true"
-    return f"(SELECT {rows} AS r FROM read_json_objects({files}, {options})) logs"
-
-
-def text_source(files: str, paths: Sequence[str]) -> str:
-    """SQL that yields the records of files as `r`, as `source` does, with the fields of these paths.
-
-    Each file is plain text with one JSON object. The text is parsed once. `read_json_objects` would parse it to find
-    the object's end, and `from_json` would parse it again.
-    """
-    return f"(SELECT {_records_in('content', _structure(paths))} AS r FROM read_text({files})) logs"
-
-
-def _records_in(text: str, structure: Mapping[str, Any]) -> str:
-    """SQL that yields a row for each record in a text. A text without records yields one NULL: a skipped element."""
-    return f"unnest(coalesce(from_json({text}, '{json.dumps({'Records': [structure]})}').Records, [NULL]))"
-
-
-def _structure(paths: Sequence[str]) -> dict[str, Any]:
-    """Return the fields to read as nested dicts of strings, the form that DuckDB's `from_json` takes."""
-    root: dict[str, Any] = {}
-    for path in paths:
-        inner = root
-        *outer, last = path.split(".")
-        for name in outer:
-            inner = inner.setdefault(name, {})
-        inner[last] = "VARCHAR"
-    return root
-
-
 @contextmanager
-def open_database(folder: str | None = None, *, has_details: bool = False) -> Iterator[CallDatabase]:
+def open_database(
+    folder: str | None = None, *, has_details: bool = False, has_origin: bool = False
+) -> Iterator[CallDatabase]:
     """Yield an empty database in a new folder below `folder` or the system's temporary folder; remove it at the end.
 
-    With `has_details`, it can answer questions about permissions.
+    With `has_details`, it can answer questions about permissions. With `has_origin`, its records have the columns
+    `file` (the number of the file, from `CallDatabase.numbers`) and `is_sandbox`.
 
     Raises ExtraMissing without DuckDB, and LogsUnreadable if the disk is full, also during later use.
     """
@@ -122,7 +85,13 @@ def open_database(folder: str | None = None, *, has_details: bool = False) -> It
             connection.execute("SET enable_progress_bar = false")
             with ThreadPoolExecutor(1) as apart:
                 yield CallDatabase(
-                    connection, apart, place, duckdb.Error, duckdb.FatalException, has_details=has_details
+                    connection,
+                    apart,
+                    place,
+                    duckdb.Error,
+                    duckdb.FatalException,
+                    has_details=has_details,
+                    has_origin=has_origin,
                 )
         finally:
             connection.close()
@@ -147,6 +116,7 @@ class CallDatabase:
         end: type[Exception],
         *,
         has_details: bool = False,
+        has_origin: bool = False,
     ) -> None:
         """Create the database on `connection`.
 
@@ -154,13 +124,16 @@ class CallDatabase:
         - `error`: DuckDB's base exception
         - `end`: DuckDB's exception for a broken database
         - `has_details`: whether the fields of DETAILS are read, too
+        - `has_origin`: whether the file and the sandbox mark of each record are kept
         """
         self._has_details = has_details
+        self._has_origin = has_origin
+        self.numbers: Mapping[str, int] = {}
         self._fields = {**FIELDS, **DETAILS} if has_details else FIELDS
         self._connection = connection
         self._apart = apart
         self._folder = folder
-        self._error, self._end = error, end
+        self.error, self._end = error, end
         self.records = 0
         self.skipped = 0
         self.left_out = 0
@@ -171,8 +144,11 @@ class CallDatabase:
         self._has_sandbox = True
         # The query itself determines the column types of the empty table.
         nothing = ", ".join(f"NULL::VARCHAR AS {name}" for name in self._fields)
-        empty = records(DUCKDB, f"(SELECT {nothing}) nothing", has_details=has_details)
-        self._rows(f"CREATE TABLE records AS {empty} LIMIT 0")
+        origin = "NULL::INTEGER AS file, FALSE AS is_sandbox, " if has_origin else ""
+        empty = records(
+            DUCKDB, f"(SELECT {origin}{nothing}) nothing", has_details=has_details, origin=self._origin(Form.OBJECT)
+        )
+        self.rows(f"CREATE TABLE records AS {empty} LIMIT 0")
 
     def load(self, batches: Sequence[FileBatch], report_read: Told = lambda _: None, *, sandbox: bool = True) -> None:
         """Read the files. A file that can't be read is added to `unreadable`, and the other files are read.
@@ -194,31 +170,41 @@ class CallDatabase:
             if paths is None:
                 return False
             try:
-                self._insert_from(text_source("$paths", tuple(self._fields.values())), paths)
-            except self._error as error:
-                if self._is_database_broken(error):
+                logs = text_source("$paths", tuple(self._fields.values()), has_file=self._has_origin)
+                self._insert_from(logs, paths, batch)
+            except self.error as error:
+                if self.is_broken_by(error):
                     raise
                 return False
             return True
 
-    def _is_database_broken(self, error: Exception) -> bool:
-        """Whether the error is not about a log file: the database can't be written."""
+    def is_broken_by(self, error: Exception) -> bool:
+        """Whether the error is not about a file that is read: the database can't be written."""
         return isinstance(error, self._end) or _safe_reason(str(error)) == _FULL
 
-    def _insert_from(self, logs: str, paths: Sequence[str], where: str = "") -> None:
-        """Insert the records that the SQL `logs` yields for these paths."""
-        of_fields = fields(DUCKDB, logs, where, has_details=self._has_details)
-        of_records = records(DUCKDB, has_details=self._has_details)
-        self._rows(
-            f"INSERT INTO records WITH fields AS (\n  {of_fields})\n{of_records}",
-            {"paths": [_no_pattern(path) for path in paths]},
-        )
+    def _insert_from(self, logs: str, paths: Sequence[str], batch: FileBatch, where: str = "") -> None:
+        """Insert the records that the SQL `logs` yields for these paths, one for each file of the batch."""
+        origin = self._origin(batch.form)
+        of_fields = fields(DUCKDB, logs, where, has_details=self._has_details, origin=origin)
+        of_records = records(DUCKDB, has_details=self._has_details, origin=origin)
+        values: dict[str, object] = {"paths": [literal_path(path) for path in paths]}
+        if self._has_origin:
+            values["names"] = [os.path.abspath(path) for path in paths]
+            values["numbers"] = [self.numbers[file.path] for file in batch.files]
+        self.rows(f"INSERT INTO records WITH fields AS (\n  {of_fields})\n{of_records}", values)
+
+    def _origin(self, form: Form) -> Mapping[str, str]:
+        """Return the columns that tell where a record comes from. In AWS's logs, the mark of a sandbox is ignored."""
+        if not self._has_origin:
+            return NO_ORIGIN
+        mark = f"coalesce({_SANDBOX} = 'true', FALSE)" if form is Form.LINES else "FALSE"
+        return {"file": "file", "is_sandbox": mark}
 
     def _load(self, batch: FileBatch) -> None:
         try:
             self._insert(batch)
-        except self._error as error:
-            if self._is_database_broken(error):
+        except self.error as error:
+            if self.is_broken_by(error):
                 raise
             if len(batch.files) == 1:
                 self.unreadable.append((batch.files[0].path, _safe_reason(str(error))))
@@ -231,20 +217,22 @@ class CallDatabase:
         room = batch.longest_object
         is_filtered = not self._has_sandbox and batch.form is Form.LINES
         where = f"{_SANDBOX} IS DISTINCT FROM 'true'" if is_filtered else ""
+        also = [_SANDBOX_PATH] if is_filtered or self._has_origin else []
         while True:
             logs = source(
                 "$paths",
                 form=batch.form,
                 compression="gzip" if batch.is_gzip else "uncompressed",
                 longest_object=room,
-                also=[*([_SANDBOX_PATH] if is_filtered else ()), *(DETAILS.values() if self._has_details else ())],
+                also=[*also, *(DETAILS.values() if self._has_details else ())],
+                has_file=self._has_origin,
             )
             try:
                 if is_filtered:
                     count = f"SELECT count(*) FILTER ({_SANDBOX} = 'true') FROM {logs}"
-                    self.left_out += self._rows(count, {"paths": list(map(_no_pattern, paths))})[0][0]
-                self._insert_from(logs, paths, where)
-            except self._error as error:
+                    self.left_out += self.rows(count, {"paths": list(map(literal_path, paths))})[0][0]
+                self._insert_from(logs, paths, batch, where)
+            except self.error as error:
                 # The recorded size is too small: a gzip file with several members records only the size of its last
                 # member.
                 if _TOO_SMALL not in str(error) or room >= _MOST_OBJECT:
@@ -255,19 +243,19 @@ class CallDatabase:
 
     def finish(self) -> None:
         """Keep one record per call, and build the tables that questions use."""
-        (self.records, self.skipped) = self._first_row(f"SELECT count(*), count(*) FILTER ({_NO_CALL}) FROM records")
-        self._rows(f"DELETE FROM records WHERE {_NO_CALL}")
-        self._rows("CREATE TEMP TABLE several AS SELECT call_id FROM records GROUP BY call_id HAVING count(*) > 1")
+        (self.records, self.skipped) = self._first_row(f"SELECT count(*), count(*) FILTER ({NO_CALL}) FROM records")
+        self.rows(f"DELETE FROM records WHERE {NO_CALL}")
+        self.rows("CREATE TEMP TABLE several AS SELECT call_id FROM records GROUP BY call_id HAVING count(*) > 1")
         if self._first_row("SELECT count(*) FROM several")[0]:
             # `row_number()` runs only on records that have copies, because it sorts all rows that it gets.
-            self._rows(f"""DELETE FROM records WHERE rowid IN (
+            self.rows(f"""DELETE FROM records WHERE rowid IN (
                 SELECT id FROM (
                     SELECT rowid AS id, {COPIES} FROM records WHERE call_id IN (SELECT call_id FROM several))
                 WHERE copy > 1)""")
-        self._rows("DROP TABLE several")
-        self._rows("ALTER TABLE records RENAME TO calls")
-        self._rows(f"CREATE TABLE uses AS WITH issues AS ({issues()})\n{uses(DUCKDB)}")
-        self._rows("CREATE VIEW issues AS SELECT * FROM uses")  # `uses` has one row for each issue
+        self.rows("DROP TABLE several")
+        self.rows("ALTER TABLE records RENAME TO calls")
+        self.rows(f"CREATE TABLE uses AS WITH issues AS ({issues()})\n{uses(DUCKDB)}")
+        self.rows("CREATE VIEW issues AS SELECT * FROM uses")  # `uses` has one row for each issue
         self.calls, first, last = self._first_row("SELECT count(*), min(call_time), max(call_time) FROM calls")
         self.first, self.last = _aware(first), _aware(last)
         self.records -= self.skipped
@@ -280,13 +268,13 @@ class CallDatabase:
 
     def answer(self, question: AuditQuestion, options: QuestionOptions) -> Answer:
         """Run one question and return its rows."""
-        rows = self._rows(sql_of(question, options, DUCKDB))
+        rows = self.rows(sql_of(question, options, DUCKDB))
         return Answer(question.name, question.columns, tuple(tuple(map(_cell, row)) for row in rows))
 
     def _first_row(self, sql: str) -> Any:
-        return self._rows(sql)[0]
+        return self.rows(sql)[0]
 
-    def _rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
         """Run an SQL statement and return its rows. Ctrl-C ends the statement at once.
 
         DuckDB checks for signals only between its tasks: reading would go on for seconds and end with a RuntimeError.
@@ -326,11 +314,6 @@ def _parts(batch: FileBatch, why: str) -> Iterator[FileBatch]:
     middle = len(batch.files) // 2
     for files in (batch.files[:middle], batch.files[middle:]):
         yield batch._replace(files=files)
-
-
-def _no_pattern(path: str) -> str:
-    """Escape the path to a glob pattern that matches only this path."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in os.path.abspath(path))
 
 
 _REASONS: Final[Mapping[str, str]] = {

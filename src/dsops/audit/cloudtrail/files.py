@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
+from dsops.audit.cloudtrail.prepared import is_prepared
 from dsops.input_file import reason
 
 _ENDINGS: Final = (".json", ".json.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
@@ -67,10 +68,12 @@ class LogFiles(NamedTuple):
     batches: tuple[FileBatch, ...]
     unreadable: tuple[tuple[str, str], ...]
     """The path of each unreadable file, and the reason."""
+    prepared: tuple[str, ...] = ()
+    """The folders that `audit prepare` wrote."""
 
     @property
     def files(self) -> int:
-        """The number of files, including unreadable files."""
+        """The number of files, including unreadable files, without those of prepared folders."""
         return sum(len(batch.files) for batch in self.batches) + len(self.unreadable)
 
 
@@ -78,18 +81,22 @@ def find_logs(paths: Iterable[str], *, form: Form | None = None) -> LogFiles:
     """Find the log files among these paths and in these folders; return them ordered by path.
 
     `form` is the format of files whose name does not show it. A file that is named twice is included once.
-    `unreadable` has the files that are missing or can't be opened.
+    `unreadable` has the files that are missing or can't be opened. The content of a prepared folder is not listed.
     """
     files: dict[str, LogFile] = {}
     unreadable: dict[str, str] = {}
+    prepared: dict[str, None] = {}
     for path in paths:
+        if is_prepared(path):
+            prepared[path] = None
+            continue
         for name in _walk(path, unreadable):
             if name not in files and name not in unreadable:
                 try:
                     files[name] = _examine(name, form)
                 except OSError as error:
                     unreadable[name] = reason(error)
-    return LogFiles(tuple(_batches(files.values())), tuple(sorted(unreadable.items())))
+    return LogFiles(tuple(batches_of(files.values())), tuple(sorted(unreadable.items())), tuple(prepared))
 
 
 def _walk(path: str, unreadable: dict[str, str]) -> Iterator[str]:
@@ -132,7 +139,8 @@ def _examine(path: str, form: Form | None) -> LogFile:
     return LogFile(path, size, text_size if form is Form.OBJECT else 0, is_gzip, form)
 
 
-def _batches(files: Iterable[LogFile]) -> Iterator[FileBatch]:
+def batches_of(files: Iterable[LogFile]) -> Iterator[FileBatch]:
+    """Group the files, in order, into batches of a limited size."""
     waiting: dict[tuple[bool, Form], list[LogFile]] = {}
     sizes: dict[tuple[bool, Form], tuple[int, int]] = {}
     for file in files:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Final
+
 from dsops.audit.cloudtrail.dialects import DETAILS, FIELDS, Dialect
 from dsops.policy.language.session_actions import SESSION_OPERATIONS
+
+NO_ORIGIN: Final[Mapping[str, str]] = {}
 
 MOST_HOPS = 8
 """Maximum number of hops that are followed back in a chain."""
@@ -24,19 +29,25 @@ _DETAILS = f"""
       ELSE coalesce(resources, '') END AS about,"""
 
 
-def fields(dialect: Dialect, source: str, where: str = "", *, has_details: bool = False) -> str:
+def fields(
+    dialect: Dialect, source: str, where: str = "", *, has_details: bool = False, origin: Mapping[str, str] = NO_ORIGIN
+) -> str:
     """Return a SELECT of each field as text from `source`, a table or an expression that yields records.
 
-    With `has_details`, here and below, the fields of DETAILS are included.
+    With `has_details`, here and below, the fields of DETAILS are included. `origin` has further columns and their SQL.
     """
     chosen = {**FIELDS, **DETAILS} if has_details else FIELDS
-    columns = ",\n    ".join(f"{dialect.field(path)} AS {name}" for name, path in chosen.items())
+    expressions = {name: dialect.field(path) for name, path in chosen.items()} | dict(origin)
+    columns = ",\n    ".join(f"{expression} AS {name}" for name, expression in expressions.items())
     return f"SELECT\n    {columns}\n  FROM {source}" + (f"\n  WHERE {where}" if where else "")
 
 
-def records(dialect: Dialect, source: str = "fields", *, has_details: bool = False) -> str:
+def records(
+    dialect: Dialect, source: str = "fields", *, has_details: bool = False, origin: Iterable[str] = NO_ORIGIN
+) -> str:
     """Return a SELECT of the needed columns from `fields`. `call_time` is NULL for a record without a time or name."""
-    return f"""SELECT{_DETAILS if has_details else ""}
+    more = "".join(f"\n    {name}," for name in origin)
+    return f"""SELECT{_DETAILS if has_details else ""}{more}
     {dialect.time.format("event_time")} AS call_time,
     event_name AS call_name,
     coalesce({_SERVICE}, '') AS service,

@@ -9,6 +9,7 @@ from dsops.audit.reading import Trail, find_trail
 from dsops.audit.record_filter import RecordFilter, last_records
 from dsops.audit.settings import OFF, load_settings
 from dsops.audit.verify import Verification, verify, verify_files
+from dsops.cli.audit.prepare import COMMAND as PREPARE
 from dsops.cli.audit.records import HEADINGS, LEAST, json_line, row_of, time_of
 from dsops.cli.audit.report import COMMAND as REPORT
 from dsops.cli.audit.report import SANDBOX
@@ -225,7 +226,7 @@ COMMAND = Group(
         "audit` shows the last events. `audit: off` in your own ~/.config/dsops/config.yaml switches the\n"
         "trail off; a dsops.yaml can't."
     ),
-    commands={"list": LIST, "verify": VERIFY, "report": REPORT, "sql": SQL, "send": SEND},
+    commands={"list": LIST, "verify": VERIFY, "report": REPORT, "prepare": PREPARE, "sql": SQL, "send": SEND},
     default="list",
 )
 """The command group `dsops audit`."""

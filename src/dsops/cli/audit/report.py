@@ -144,7 +144,7 @@ def no_question(name: str, known: Iterable[str], otherwise: str) -> UsageError:
     return UsageError(f"there is no question `{name}`", hint=f"did you mean `{meant}`?" if meant else otherwise)
 
 
-def _shown(sources: tuple[str, ...], runtime: Runtime) -> Callable[[str], str]:
+def shown(sources: tuple[str, ...], runtime: Runtime) -> Callable[[str], str]:
     """Return a function that displays paths as the user wrote them: absolute, or relative to the working folder."""
     if any(os.path.isabs(source) for source in sources):
         return str
@@ -174,18 +174,19 @@ def reported(
             session=session,
             sandbox=sandbox,
             has_details=has_details,
-            report_read=_progress(found, runtime),
-            display_name=_shown(sources, runtime),
+            report_read=progress_of(found, runtime),
+            display_name=shown(sources, runtime),
         )
     runtime.report(DONE)
     if report.left_out:
         note(f"{counted(report.left_out, 'line')} of a sandbox left out: `--sandbox` counts them")
     if report.unreadable:
-        _tell_unreadable(report.unreadable)
+        tell_unreadable(report.unreadable)
     return report
 
 
-def _tell_unreadable(files: tuple[tuple[str, str], ...]) -> None:
+def tell_unreadable(files: tuple[tuple[str, str], ...]) -> None:
+    """Show a note that names the first unreadable files, with the reasons."""
     few = ", ".join(f"{path} ({why})" for path, why in files[:_NAMED])
     more = f" and {len(files) - _NAMED} more: `--json` names them all" if len(files) > _NAMED else ""
     note(f"{counted(len(files), 'file')} could not be read: {few}{more}")
@@ -197,7 +198,7 @@ def logs_of(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], Lo
     Raises UsageError if there are no log files.
     """
     sources, log_files = _logs(arguments, runtime)
-    if not log_files.files:
+    if not log_files.files and not log_files.prepared:
         raise UsageError(
             f"there are no logs in {', '.join(sources)}",
             why="log files end in .json.gz, .json or .jsonl",
@@ -224,7 +225,7 @@ def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogF
     return (file,), find_logs(files, form=Form.LINES)
 
 
-def _progress(found: LogFiles, runtime: Runtime) -> Callable[[int], None]:
+def progress_of(found: LogFiles, runtime: Runtime) -> Callable[[int], None]:
     """Return a function that reports progress, in bytes, after each batch of files."""
     whole = sum(batch.size for batch in found.batches)
     return PartCount(runtime.report, "logs.read", counted(found.files, "log file"), whole).add
@@ -267,8 +268,8 @@ COMMAND = Command(
     help=(
         "Report who assumed which roles, and what is unusual, from CloudTrail logs.\n"
         "\n"
-        "LOGS are log files, or folders in the layout in which CloudTrail delivers them. Without LOGS, the\n"
-        "audit trail of dsops is read.\n"
+        "LOGS are log files, or folders in the layout in which CloudTrail delivers them, or folders that\n"
+        "`dsops audit prepare` wrote. Without LOGS, the audit trail of dsops is read.\n"
         "\n"
         "The report counts AssumeRole failures by role and code, compares how long sessions are used with\n"
         "the duration requested, and lists who assumes which role, cross-account access and throttling.\n"

@@ -106,7 +106,7 @@ def _run_here(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> 
     )
     pattern = os.path.join(glob.escape(runtime.folder), wanted.source)
     log_files = find_logs(sorted(glob.iglob(pattern, recursive=True)))
-    if not log_files.files:
+    if not log_files.files and not log_files.prepared:
         hint = "write the pattern in quotes, such as `--from 'logs/**/*.json.gz'`, or pass the folder"
         raise UsageError(f"no log files match `{wanted.source}`", hint=hint)
     report = reported(

@@ -1,0 +1,104 @@
+"""`dsops audit prepare`: stores CloudTrail logs so that later reports are fast."""
+
+from __future__ import annotations
+
+import os
+
+from dsops.audit.cloudtrail.preparing import Preparation, prepare
+from dsops.cli.audit.report import logs_of, progress_of, shown, tell_unreadable
+from dsops.cli.framework.command import Arguments, Command, Flag, Operand
+from dsops.cli.framework.output import answer, answer_json
+from dsops.cli.framework.process_runtime import DONE
+from dsops.cli.framework.termination import ends_tidily
+from dsops.errors import UsageError
+from dsops.runtime import Runtime
+from dsops.text import counted
+
+PARQUET = Flag(
+    "--parquet",
+    "the folder to write, for `dsops audit report DIR`",
+    "filled",
+    value="DIR",
+    own_variable="DSOPS_AUDIT_PARQUET",
+)
+
+
+def _run(arguments: Arguments, runtime: Runtime) -> int:
+    folder = arguments.text(PARQUET.name)
+    if not folder:
+        raise UsageError("`dsops audit prepare` needs a folder to write", hint="add `--parquet DIR`")
+    if not arguments.words("LOGS"):
+        raise UsageError("no logs are named", hint=f"name them: `dsops audit prepare --parquet {folder} LOGS`")
+    sources, found = logs_of(arguments, runtime)
+    if found.prepared:
+        name = shown(sources, runtime)(found.prepared[0])
+        raise UsageError(f"{name} is a folder that `dsops audit prepare` wrote", hint="name the logs themselves")
+    with ends_tidily():
+        done = prepare(
+            os.path.join(runtime.folder, folder), found, now=runtime.now(), report_read=progress_of(found, runtime)
+        )
+    runtime.report(DONE)
+    display_name = shown(sources, runtime)
+    unreadable = tuple((display_name(path), why) for path, why in done.prepared.unreadable)
+    if unreadable:
+        tell_unreadable(unreadable)
+    if arguments.switch("--json"):
+        _answer_json(folder, done, unreadable)
+    else:
+        _answer_text(folder, done)
+    return 0
+
+
+def _answer_text(folder: str, done: Preparation) -> None:
+    prepared, changes = done
+    records = prepared.counts.records + prepared.counts.sandbox_records
+    held = f"{counted(records, 'record')} of {counted(prepared.files, 'log file')}"
+    parts = [f"{changes.new:,} new", f"{changes.changed:,} changed", f"{changes.unchanged:,} unchanged"]
+    if changes.kept:
+        parts.append(f"{changes.kept:,} no longer there")
+    answer(f"{folder}: {held} on {counted(len(prepared.days), 'day')} ({', '.join(parts)})")
+
+
+def _answer_json(folder: str, done: Preparation, unreadable: tuple[tuple[str, str], ...]) -> None:
+    prepared, changes = done
+    counts = prepared.counts
+    answer_json(
+        {
+            "folder": folder,
+            "files": prepared.files,
+            "records": counts.records + counts.sandbox_records,
+            "skipped": counts.skipped + counts.sandbox_skipped,
+            "calls": sum(day.calls for day in prepared.days.values()),
+            "days": len(prepared.days),
+            "first_day": min(prepared.days, default=None),
+            "last_day": max(prepared.days, default=None),
+            "new": changes.new,
+            "changed": changes.changed,
+            "unchanged": changes.unchanged,
+            "kept": changes.kept,
+            "unreadable": [{"file": path, "why": why} for path, why in unreadable],
+        }
+    )
+
+
+COMMAND = Command(
+    help=(
+        "Store CloudTrail logs as Parquet, so that later reports don't read the logs again.\n"
+        "\n"
+        "LOGS are log files, or folders in the layout in which CloudTrail delivers them. `dsops audit report\n"
+        "DIR` gives the same answers as on the logs.\n"
+        "\n"
+        "Run the command again with the same LOGS to add new logs: files whose content is stored are not\n"
+        "read again. Log files that you remove later stay in DIR. A run that was interrupted continues at\n"
+        "the next run; until then, a report on DIR ends with an error.\n"
+        "\n"
+        "DIR has one folder per day, readable by you only. It contains role names, key ids and addresses.\n"
+        "\n"
+        "  dsops audit prepare --parquet prepared logs/\n"
+        "  dsops audit report prepared --since 7d"
+    ),
+    run=_run,
+    flags=(PARQUET,),
+    operands=(Operand("LOGS", "a log file, or a folder of log files", is_required=False, is_repeatable=True),),
+)
+"""The command `dsops audit prepare`."""
