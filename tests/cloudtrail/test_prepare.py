@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from dsops.audit.cloudtrail import preparing
 from dsops.audit.cloudtrail.files import find_logs
 from dsops.audit.cloudtrail.permission_questions import COVERAGE, PERMISSION_USES
 from dsops.audit.cloudtrail.prepared import MANIFEST, is_prepared, read_manifest
 from dsops.audit.cloudtrail.prepared_calls import opened
-from dsops.audit.cloudtrail.preparing import Preparation, prepare
 from dsops.audit.cloudtrail.questions import HISTORY
 from dsops.audit.cloudtrail.reporting import report_on
+from dsops.audit.preparing import preparation
+from dsops.audit.preparing.preparation import Preparation, prepare
 from dsops.audit.report import AuditReport
 from dsops.config.file_lock import FileLock
 from dsops.errors import FileNotWritten, LogsUnreadable, UsageError
@@ -257,7 +257,7 @@ def test_no_logs_have_empty_answers(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from datetime import UTC, datetime
-from dsops.audit.cloudtrail import merging, preparing
+from dsops.audit.preparing import merging, preparation
 from dsops.audit.cloudtrail.files import find_logs
 
 def kill(module, name, count):
@@ -270,9 +270,9 @@ def kill(module, name, count):
         return original(*values, **more)
     setattr(module, name, replaced)
 
-preparing._PART_BYTES = 30_000
-kill({"merging": merging, "preparing": preparing}[sys.argv[3]], sys.argv[4], int(sys.argv[5]))
-preparing.prepare(sys.argv[2], find_logs([sys.argv[1]]), now=datetime(2126, 1, 1, tzinfo=UTC))
+preparation._PART_BYTES = 30_000
+kill({"merging": merging, "preparation": preparation}[sys.argv[3]], sys.argv[4], int(sys.argv[5]))
+preparation.prepare(sys.argv[2], find_logs([sys.argv[1]]), now=datetime(2126, 1, 1, tzinfo=UTC))
 """
 
 
@@ -280,11 +280,11 @@ preparing.prepare(sys.argv[2], find_logs([sys.argv[1]]), now=datetime(2126, 1, 1
     ("module", "name", "count", "first"),
     [
         ("merging", "_settle", 3, "new"),
-        ("preparing", "write_list", 1, "half"),
-        ("preparing", "write_manifest", 1, "new"),
+        ("preparation", "write_list", 1, "half"),
+        ("preparation", "write_manifest", 1, "new"),
         ("merging", "_settle", 30, "half"),
-        ("preparing", "write_manifest", 2, "new"),
-        ("preparing", "remove_unlisted", 2, "half"),
+        ("preparation", "write_manifest", 2, "new"),
+        ("preparation", "remove_unlisted", 2, "half"),
     ],
 )
 def test_a_killed_run_is_repaired_by_the_next(
@@ -319,7 +319,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C keeps the parts that are finished: the next run does not read them again."""
-    monkeypatch.setattr(preparing, "_PART_BYTES", 30_000)
+    monkeypatch.setattr(preparation, "_PART_BYTES", 30_000)
 
     def interrupt(_: int) -> None:
         if is_prepared(str(tmp_path / "p")):

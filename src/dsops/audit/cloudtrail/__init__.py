@@ -3,5 +3,5 @@
 logs -> records -> calls (each once) -> issues (calls that issue sessions) -> answers
 
 The input is log files or a table of Athena, the output an `AuditReport`. docs/reference/audit-report.md defines these
-terms, and lists the questions. Imported by `cli` and `page`.
+terms, and lists the questions. Imported by `cli`, `page` and `preparing`.
 """

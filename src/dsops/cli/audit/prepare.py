@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from dsops.audit.cloudtrail.preparing import Preparation, prepare
+from dsops.audit.preparing.preparation import Preparation, prepare
 from dsops.cli.audit.report import logs_of, progress_of, shown, tell_unreadable
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer, answer_json

@@ -9,8 +9,6 @@ from typing import Final, NamedTuple
 
 from dsops.audit.cloudtrail.duck import open_database
 from dsops.audit.cloudtrail.files import LogFile, LogFiles, batches_of
-from dsops.audit.cloudtrail.log_list import Changes, ListedFile, compare, read_list, totals, write_list
-from dsops.audit.cloudtrail.merging import count_records, merge
 from dsops.audit.cloudtrail.prepared import (
     LogCounts,
     Prepared,
@@ -19,6 +17,8 @@ from dsops.audit.cloudtrail.prepared import (
     remove_unlisted,
     write_manifest,
 )
+from dsops.audit.preparing.log_list import Changes, ListedFile, compare, read_list, totals, write_list
+from dsops.audit.preparing.merging import count_records, merge
 from dsops.config.file_lock import FileLock
 from dsops.errors import FileNotWritten, UsageError
 from dsops.input_file import reason

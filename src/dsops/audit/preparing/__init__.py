@@ -1,0 +1,6 @@
+"""Prepares CloudTrail logs for later questions: reads new and changed log files, and writes Parquet by day.
+
+log files -> list of log files -> records -> files of each day -> manifest
+
+`audit.cloudtrail` reads the result. Imported by `cli`.
+"""
