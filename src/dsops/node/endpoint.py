@@ -76,6 +76,9 @@ class NodeRecords(Protocol):
     def refuse(self, peer: Peer | None, path: str) -> None:
         """Record a request of a caller that is not identified; `peer` is None if the kernel can't prove its user."""
 
+    def answer(self, *, is_secret: bool, status: int) -> None:
+        """Count an answer."""
+
 
 class NodeEndpoint(LoopbackAttendant):
     """Serves one address of the node."""
@@ -224,6 +227,7 @@ class NodeEndpoint(LoopbackAttendant):
         self._send_answer(request, known, _JSON if text.startswith("{") else "text/plain", text.encode())
 
     def _send_answer(self, request: NodeRequest, status: int, content_type: str, body: bytes) -> None:
+        self._records.answer(is_secret=request.is_secret, status=status)
         request.client.proceed = None
         self.answer(request.client, status, content_type, body)
 

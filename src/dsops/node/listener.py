@@ -8,6 +8,7 @@ import stat
 
 from dsops.errors import UsageError
 from dsops.input_file import reason
+from dsops.node.folders import make_public_folder
 
 _LONGEST_PATH = 107
 """`sun_path` has 108 bytes, of which one ends the path (unix(7))."""
@@ -22,7 +23,7 @@ def open_unix_listener(path: str) -> socket.socket:
     """
     folder = os.path.dirname(path)
     try:
-        os.makedirs(folder, mode=0o755, exist_ok=True)
+        make_public_folder(folder)
         why = _folder_problem(folder) or _in_the_way(path)
         if not why:
             return _bound(path)

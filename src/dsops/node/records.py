@@ -7,6 +7,7 @@ from typing import Final
 
 from dsops.credentials import Credentials
 from dsops.node.issuer import SecretRequest, make_journal
+from dsops.node.metrics import NodeMetrics
 from dsops.node.peer import Peer
 from dsops.node.workloads import NodeCaller
 from dsops.runtime import Act, Event, Runtime
@@ -18,10 +19,11 @@ _MOST_GIVEN: Final = 50_000
 
 
 class NodeTrail:
-    """Writes records to the audit trail. Used by the event loop's thread."""
+    """Writes records to the audit trail, and counts answers. Used by the event loop's thread."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, metrics: NodeMetrics) -> None:
         self._runtime = runtime
+        self._metrics = metrics
         self._given: OrderedDict[tuple[object, ...], None] = OrderedDict()
 
     def give(self, caller: NodeCaller, store: str, session: Credentials) -> None:
@@ -44,8 +46,13 @@ class NodeTrail:
 
     def refuse(self, peer: Peer | None, path: str) -> None:
         """Report a request of a caller that is not identified."""
+        self._metrics.refuse()
         facts = {"uid": "unknown" if peer is None else str(peer.uid), "path": path[:200]}
         self._runtime.report(Event("node.refused", facts))
+
+    def answer(self, *, is_secret: bool, status: int) -> None:
+        """Count an answer."""
+        self._metrics.answer(is_secret=is_secret, status=status)
 
     def _add(self, key: tuple[object, ...], act: Act) -> None:
         if key in self._given:

@@ -16,6 +16,7 @@ from dsops.node.endpoint import NodeEndpoint
 from dsops.node.flights import Flights
 from dsops.node.issuer import NodeIssuer, SecretRequest
 from dsops.node.key_refresh import KeyRefresh
+from dsops.node.metrics import NodeMetrics
 from dsops.node.records import NodeTrail
 from dsops.node.secrets_cache import NodeSecrets
 from dsops.node.sessions import NodeSessions
@@ -59,9 +60,18 @@ class NodeService:
     """A node that serves its addresses, as attendants of an event loop."""
 
     def __init__(
-        self, node: NodeConfig, issuer: Issuer, runtime: Runtime, *, clock: Callable[[], float] = monotonic
+        self,
+        node: NodeConfig,
+        issuer: Issuer,
+        runtime: Runtime,
+        metrics: NodeMetrics | None = None,
+        *,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Write the token files and open the addresses. Raises FileNotWritten or UsageError."""
+        """Write the token files and open the addresses.
+
+        `metrics` also has the measurements of the issuer's calls. Raises FileNotWritten or UsageError.
+        """
         tokens = write_tokens(node.tokens, node.workloads)
         workloads = Workloads(node.workloads, tokens)
         self.flights = Flights()
@@ -69,7 +79,9 @@ class NodeService:
             issuer.issue, self.flights, now=runtime.now, random=runtime.random, report=runtime.report, clock=clock
         )
         secrets = NodeSecrets(issuer.read, self.flights, clock=clock)
-        trail = NodeTrail(runtime)
+        self.metrics = metrics or NodeMetrics(runtime.now().timestamp())
+        self.metrics.sessions = lambda: len(self.sessions)
+        trail = NodeTrail(runtime, self.metrics)
         checks = {
             workload.name: workload.token_check for workload in node.workloads if workload.token_check is not None
         }

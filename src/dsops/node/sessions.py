@@ -65,7 +65,8 @@ class NodeSessions:
         """A heap of the times at which stores are looked at. A time that has changed since is ignored."""
 
     def __len__(self) -> int:
-        return sum(self._seconds_left(kept) > 0 for kept in self._kept.values())
+        # `list` copies in one step: the thread of the metrics' port counts, too.
+        return sum(self._seconds_left(kept) > 0 for kept in list(self._kept.values()))
 
     def use(self, store: str) -> Credentials | None:
         """Return the store's session for a caller. Without a valid one, start to issue it, and return None."""

@@ -9,11 +9,11 @@ from typing import Final
 
 from dsops.errors import FileNotWritten
 from dsops.input_file import reason
+from dsops.node.folders import make_public_folder
 from dsops.node.workloads import Workload
 from dsops.secret import Secret
 
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-_BITS: Final = 0o755
 
 
 def write_tokens(folder: str, workloads: Iterable[Workload]) -> dict[str, Secret]:
@@ -36,7 +36,7 @@ def write_tokens(folder: str, workloads: Iterable[Workload]) -> dict[str, Secret
 
 def _make_folder(folder: str) -> None:
     """Create the folder with mode 0755. Raises FileNotWritten if another user could replace files in it."""
-    os.makedirs(folder, mode=_BITS, exist_ok=True)
+    make_public_folder(folder)
     status = os.lstat(folder)
     why = ""
     if not stat.S_ISDIR(status.st_mode):

@@ -2,7 +2,7 @@
 
 Source: https://prometheus.io/docs/specs/om/open_metrics_spec/. Counting takes about a microsecond, for a lock and a
 dictionary access. The text is created only when it is requested. docs/decisions/0024-openmetrics.md explains why dsops
-does not use the Prometheus library. Imported by `agent` and `sandbox`.
+does not use the Prometheus library. Imported by `agent`, `node` and `sandbox`.
 """
 
 from __future__ import annotations

@@ -233,3 +233,22 @@ def test_each_session_is_recorded_once_for_each_kind_of_caller(tmp_path: Path) -
         ("GetSecret", "app"),
     ]
     assert {(data["workload"], data["peer_uid"], data["command"]) for _, data in given} == {("web", ME, "node serve")}
+
+
+def test_answers_are_counted_by_protocol_and_status(tmp_path: Path) -> None:
+    """The metrics tell how many sessions and secrets were given and how many callers are unknown."""
+    with running_node(tmp_path, WEB) as node:
+        node.session("web")
+        node.session("web")
+        node.secret("web", "/v1/app/db")
+        node.get("/credentials")
+        text = node.service.metrics.agent.registry.text()
+    assert {line for line in text.splitlines() if line.startswith(("dsops_node", "dsops_sessions_held"))} == {
+        'dsops_node_answers_total{protocol="session",status="200"} 2',
+        'dsops_node_answers_total{protocol="session",status="403"} 1',
+        'dsops_node_answers_total{protocol="secret",status="200"} 1',
+        "dsops_node_unknown_callers_total 1",
+        "dsops_sessions_held 1",
+    }
+    assert "app/db" not in text
+    assert "hush" not in text

@@ -30,6 +30,16 @@ def test_each_start_writes_new_tokens_that_only_the_owner_reads(tmp_path: Path) 
     assert (folder / "web").read_text() == second["web"].reveal() != first["web"].reveal()
 
 
+def test_every_user_may_enter_the_folder_whatever_the_umask_is(tmp_path: Path) -> None:
+    """`dsops node serve` runs with umask 077, and the workloads' users must reach their files."""
+    before = os.umask(0o077)
+    try:
+        write_tokens(str(tmp_path / "run" / "tokens"), [workload("web")])
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(os.stat(tmp_path / name).st_mode) for name in ("run", "run/tokens")] == [0o755, 0o755]
+
+
 def test_a_link_in_the_folder_is_replaced_and_not_followed(tmp_path: Path) -> None:
     """A token never goes into a file that another name points to."""
     (tmp_path / "tokens").mkdir(mode=0o755)

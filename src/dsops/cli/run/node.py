@@ -22,6 +22,7 @@ def _serve(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.agent.process import harden
     from dsops.node.configuration import load_node_config
     from dsops.node.issuer import NodeIssuer
+    from dsops.node.metrics import NodeMetrics
     from dsops.node.service import NodeService, read_stores
     from dsops.process.serving import serve_until_signal
     from dsops.runtime import no_choice, no_prompt, no_terminal
@@ -30,7 +31,11 @@ def _serve(arguments: Arguments, runtime: Runtime) -> int:
     node = load_node_config(os.path.join(runtime.folder, arguments.text(_FILE.name)))
     runtime = runtime._replace(ask=no_prompt, confirm=no_terminal, choose=no_choice)
     config = read_stores(node, runtime)
-    service = NodeService(node, NodeIssuer(config, runtime), runtime)
+    metrics = NodeMetrics(runtime.now().timestamp())
+    runtime = runtime._replace(measure=metrics.agent.measure)
+    service = NodeService(node, NodeIssuer(config, runtime), runtime, metrics)
+    if node.metrics_port is not None:
+        say(f"dsops: metrics at http://127.0.0.1:{metrics.agent.serve(node.metrics_port)}/metrics")
     for address, endpoint in zip(node.listen, service.endpoints, strict=True):
         say(f"dsops: the node serves at {f'unix:{address.path}' if address.path else endpoint.url}")
     serve_until_signal(service.attendants)
