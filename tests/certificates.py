@@ -187,6 +187,9 @@ class SessionCall:
     presented: x509.Certificate | None = None
     """The certificate in the request, if it is not the holder's own."""
     signed_at: datetime | None = None
+    data: bytes | None = None
+    """The request's body, if it is not made from `body`."""
+    host: str = HOST
 
     def request(self) -> HttpRequest:
         """The signed request."""
@@ -194,11 +197,11 @@ class SessionCall:
             {"profileArn": self.profile_arn, "roleArn": self.role_arn, "trustAnchorArn": self.trust_anchor_arn}
         )
         certificate = self.presented or self.holder.certificate
-        headers = {"Host": HOST, "Content-Type": "application/json", "X-Amz-X509": _encoded(certificate)}
+        headers = {"Host": self.host, "Content-Type": "application/json", "X-Amz-X509": _encoded(certificate)}
         if self.holder.chain:
             headers["X-Amz-X509-Chain"] = ",".join(_encoded(each) for each in self.holder.chain)
-        data = json.dumps(dict(self.body)).encode()
-        request = AWSRequest(method="POST", url=f"http://{HOST}/sessions?{query}", data=data, headers=headers)
+        data = json.dumps(dict(self.body)).encode() if self.data is None else self.data
+        request = AWSRequest(method="POST", url=f"http://{self.host}/sessions?{query}", data=data, headers=headers)
         timestamp = (self.signed_at or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
         CertificateAuth(self.holder, self.region, timestamp).add_auth(request)
         sent = {name.lower(): str(value) for name, value in request.headers.items()}

@@ -24,6 +24,7 @@ SERVICE_IDS = {
     "sso-oidc": "SSO_OIDC",
     "iam-toolbox": "IAM_TOOLBOX",
     "athena": "ATHENA",
+    "rolesanywhere": "ROLESANYWHERE",
 }
 _SIGNED_AS = {"iam-toolbox": "iam", "sso-admin": "sso"}
 """Services whose requests are signed under the name of another service."""

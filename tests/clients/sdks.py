@@ -99,6 +99,19 @@ def _go(environ: Environ) -> Command:
     return [str(folder / "client")]
 
 
+def credential_helper(environ: Environ) -> str:
+    """The path of AWS's credential helper for IAM Roles Anywhere, compiled once. Raises ToolMissingError."""
+    source = PROGRAMS / "credential_helper"
+    helper = "github.com/aws/rolesanywhere-credential-helper"
+    folder = installed(
+        "credential-helper",
+        [source / "main.go", source / "go.mod", source / "go.sum"],
+        [[tool("go", environ), "build", "-mod=readonly", "-o", "aws_signing_helper", helper]],
+        {**environ, "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"},
+    )
+    return str(folder / "aws_signing_helper")
+
+
 def _java(environ: Environ) -> Command:
     java, javac, mvn = (tool(name, environ) for name in ("java", "javac", "mvn"))
     source = PROGRAMS / "java"
@@ -130,7 +143,7 @@ SDKS: Mapping[str, Callable[[Environ], Command]] = {
 
 def main() -> None:
     """Install every client; print which ones cannot be installed and why."""
-    for name, start in SDKS.items():
+    for name, start in (*SDKS.items(), ("credential-helper", credential_helper)):
         try:
             start(os.environ)
         except ToolMissingError as missing:

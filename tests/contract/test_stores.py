@@ -17,6 +17,8 @@ from dsops.schema import BUILTIN_TYPES
 from dsops.secret import Secret
 from dsops.stores import credential_store, secret_store
 from dsops.testing import CredentialStoreContract, CredentialSubject, SecretStoreContract, SecretSubject, step_of
+from tests.anywhere import ANCHOR, ANYWHERE_PROFILE, ROLE
+from tests.anywhere_in_memory import make_pipeline, write_files
 from tests.aws_in_memory import Refusal
 from tests.center_in_memory import ADA, REGION, START_URL, InMemoryCenter
 from tests.pipeline import Pipeline
@@ -179,6 +181,29 @@ class TestSsoAsCredentials(CredentialStoreContract):
             return pipeline.time.run(store.issue(step, source, context_of(pipeline, step)), center)
 
         return CredentialSubject(store, issue, None, center.assigned[ADA].clear)
+
+
+class TestRolesAnywhereAsCredentials(CredentialStoreContract):
+    """`aws.rolesanywhere`."""
+
+    @pytest.fixture
+    def subject(self, tmp_path: Path) -> CredentialSubject:
+        """A store with a machine's certificate, refused once the trust anchor is disabled."""
+        pipeline, aws = make_pipeline()
+        write_files(tmp_path)
+        store = credential_store("aws.rolesanywhere")
+        settings = {"trust_anchor_arn": ANCHOR, "profile_arn": ANYWHERE_PROFILE, "role_arn": ROLE}
+        files = {"certificate": f"{tmp_path}/machine.pem", "private_key": f"{tmp_path}/machine.key"}
+        step = step_of(store.store_type, **settings, **files)
+
+        def issue(source: Credentials | None) -> Credentials:
+            return pipeline.time.run(store.issue(step, source, context_of(pipeline, step)), aws)
+
+        def refuse() -> None:
+            identifier = ANCHOR.rpartition("/")[2]
+            aws.lab.user("admin").call("rolesanywhere", "DisableTrustAnchor", trustAnchorId=identifier)
+
+        return CredentialSubject(store, issue, None, refuse)
 
 
 class TestProfileAsCredentials(CredentialStoreContract):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from dsops.doctor import agent, files, installation, keyring, logins, network, permissions, stores
+from dsops.doctor import agent, certificates, files, installation, keyring, logins, network, permissions, stores
 from dsops.doctor.agent import check_agent
+from dsops.doctor.certificates import check_machine_certificates
 from dsops.doctor.check import Check, attributed, failed
 from dsops.doctor.files import Watched, check_files, watched_files
 from dsops.doctor.installation import check_installations
@@ -36,6 +37,7 @@ CODES: Mapping[str, str] = {
     **permissions.CODES,
     **agent.CODES,
     **logins.CODES,
+    **certificates.CODES,
     **keyring.CODES,
     **installation.CODES,
 }
@@ -132,7 +134,12 @@ async def examine(subject: Subject, runtime: Runtime, *, is_agent_refused: bool)
     checks += check_endpoints(endpoints, probe.glances, runtime.now(), is_all_well=is_all_well)
     checks += [*check_installations(environ), *check_agent(environ, is_refused=is_agent_refused)]
     checks.append(check_keyring(steps, environ, runtime.folder))
-    checks += [*check_logins([*steps, *subject.logins], runtime), *no_base, *probe.checks]
+    checks += [
+        *check_logins([*steps, *subject.logins], runtime),
+        *check_machine_certificates(steps, runtime),
+        *no_base,
+        *probe.checks,
+    ]
     return list(attributed(checks))
 
 

@@ -31,7 +31,7 @@ _TOKEN_FILES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKE
 _CACHES = ("~/.aws/sso/cache", "~/.aws/login/cache")
 _MOST_CACHE_FILES = 1000
 _SECRETS = rb"(?m)^\s*(aws_secret_access_key|aws_session_token)\s*="
-_SECRET_SETTINGS = ("web_identity_token_file", "saml_assertion_file")
+_SECRET_SETTINGS = ("web_identity_token_file", "saml_assertion_file", "private_key")
 
 
 class Watched(NamedTuple):

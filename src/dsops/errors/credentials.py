@@ -85,6 +85,24 @@ class RegionDisabled(CredentialsError):
     code = "sts.region-disabled"
 
 
+class CertificateUnusable(CredentialsError):
+    """A certificate or its private key can't sign a request: missing, encrypted, or of another key."""
+
+    code = "certificate.unusable"
+
+
+class CertificateExpired(CredentialsError):
+    """A certificate has expired or is not valid yet, by this machine's clock."""
+
+    code = "certificate.expired"
+
+
+class CertificateRefused(CredentialsError):
+    """IAM Roles Anywhere does not accept the certificate, or has no such trust anchor or profile."""
+
+    code = "certificate.refused"
+
+
 class LoginRequired(CredentialsError):
     """There is no login to IAM Identity Center, or the login has expired: run `dsops login STORE`."""
 

@@ -14,7 +14,7 @@ from dsops.grants.callers import Callers, RoleCaller
 from dsops.grants.federation import tokens_of
 from dsops.grants.inputs import GrantInputs
 from dsops.grants.placeholders import Placeholder, blank, blanks_in, filled, told_apart
-from dsops.grants.trust import trust_in_assertions, trust_in_callers, trust_in_tokens
+from dsops.grants.trust import trust_in_assertions, trust_in_callers, trust_in_certificates, trust_in_tokens
 from dsops.plan import Plan, Step
 from dsops.plan.required_permissions import SecretRead, by_source, session_needs, users_of
 from dsops.plan.statements import Statement, compact, policy, statements_of
@@ -133,7 +133,7 @@ class _Making:
         roles: dict[Arn, list[Step]] = {}
         for step in self._steps.values():
             arn = parse_arn(str(step.settings.get("role_arn", "")))
-            if step.operation and arn is not None:
+            if step.session_action and arn is not None:
                 roles.setdefault(arn, []).append(step)
             elif step.operation == "AssumeRoleWithSAML":
                 hint = "whose assertion says which role: name it in `role_arn` for the role's policies"
@@ -165,6 +165,10 @@ class _Making:
                 "saml_provider", step.name, f"The ARN of the SAML provider whose assertions store `{step.name}` sends."
             )
             return [trust_in_assertions(arn, provider)]
+        if step.session_action == "CreateSession":
+            meaning = f"The common name (CN) in the subject of the certificate of store `{step.name}`."
+            anchor = str(step.settings["trust_anchor_arn"])
+            return [trust_in_certificates(anchor, blank("common_name", step.name, meaning))]
         if step.proof is not None:
             tokens = tokens_of(step, self._written.issuer)
             self._notes[f"account {arn.account} needs the OpenID Connect provider {tokens.issuer}"] = None

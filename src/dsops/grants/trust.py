@@ -81,6 +81,18 @@ def trust_in_assertions(role: Arn, provider: object) -> Statement:
     return _allowed({"Federated": provider}, "sts:AssumeRoleWithSAML", conditions)
 
 
+def trust_in_certificates(trust_anchor_arn: str, common_name: object = None) -> Statement:
+    """Return the statement that lets IAM Roles Anywhere assume a role for holders of a trust anchor's certificates.
+
+    `common_name` restricts it to certificates with this CN; None allows all certificates of the trust anchor.
+    """
+    conditions: Conditions = {"ArnEquals": {"aws:SourceArn": trust_anchor_arn}}
+    if common_name is not None:
+        conditions["StringEquals"] = {"aws:PrincipalTag/x509Subject/CN": common_name}
+    actions = ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]
+    return {**_allowed({"Service": "rolesanywhere.amazonaws.com"}, "", conditions), "Action": actions}
+
+
 def permission_set(account: str, partition: str, name: str) -> tuple[str, Conditions]:
     """Return the principal and conditions that match the sessions of an IAM Identity Center permission set.
 

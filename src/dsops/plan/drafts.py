@@ -276,7 +276,9 @@ class Drafts:
             role = parse_arn(str(draft.settings.get("role_arn", "")))
             partition = partition_named(role.partition) if role else None
             region = partition.global_region if partition else "us-east-1"
-        return region or (draft.proof.login.region if draft.proof and draft.proof.login else "")
+        if region or draft.proof is None:
+            return region
+        return draft.proof.login.region if draft.proof.login is not None else draft.proof.region
 
 
 def _with_origin(problem: Problem, store: StoreEntry, path: str) -> Problem:

@@ -73,11 +73,16 @@ class Proof(NamedTuple):
 
     The list omits variables that are already set.
     """
+    certificate: str = ""
+    """The digest of the certificate that replaces base credentials; "" for a token or login, or if it is missing."""
+    region: str = ""
+    """The region of the certificate's trust anchor; "" for a token or login."""
 
     @property
     def may_change(self) -> bool:
         """Whether the identity can change between plan and use: no token exists yet, or the user may log in again."""
-        return self.login is not None or (self.speaks_of is None and not self.is_fetched)
+        is_known = self.speaks_of is not None or self.is_fetched or bool(self.certificate)
+        return self.login is not None or not is_known
 
 
 def no_proof(store_type: str, settings: Settings) -> Proof:

@@ -21,6 +21,7 @@ from dsops.schema.operation import (
     operation_for,
     user_session_of_session,
 )
+from dsops.schema.rolesanywhere import ROLES_ANYWHERE_TYPE
 from dsops.schema.sso import SSO_TYPE
 from dsops.schema.store_type import (
     REASON_TO,
@@ -49,6 +50,7 @@ __all__ = [
     "POLICY_RECORDING",
     "PROFILE_TYPE",
     "REASON_TO",
+    "ROLES_ANYWHERE_TYPE",
     "SAML_SOURCES",
     "SESSION_PARTS",
     "SSO_TYPE",
@@ -78,6 +80,6 @@ __all__ = [
 
 BUILTIN_TYPES = {
     store_type.name: store_type
-    for store_type in (STS_TYPE, SSO_TYPE, KEYS_TYPE, PROFILE_TYPE, *AWS_TYPES, *LOCAL_TYPES)
+    for store_type in (STS_TYPE, SSO_TYPE, ROLES_ANYWHERE_TYPE, KEYS_TYPE, PROFILE_TYPE, *AWS_TYPES, *LOCAL_TYPES)
 }
 """The store types that come with dsops, by name."""

@@ -14,6 +14,7 @@ from dsops.sandbox.state.organization_builder import SeedNode, SeedOrganization
 from dsops.secret import Secret
 from dsops.seed.federation import Providers, SamlProvidersByAccount
 from dsops.seed.logins import PlannedIdentityCenter
+from dsops.seed.machines import Machines
 from dsops.seed.planned_identities import Holder, PlannedRole, arn_of, document
 from dsops.seed.value import Value, extracted
 
@@ -61,6 +62,7 @@ class SeedWorld:
         self._providers = Providers(environ)
         self._companies = SamlProvidersByAccount()
         self._logins = PlannedIdentityCenter(environ)
+        self._machines = Machines()
         self._members = _Members()
         for step in first_hops:
             self._add_device(step)
@@ -103,6 +105,8 @@ class SeedWorld:
             role.max_session_duration = max(role.max_session_duration, seconds)
         if step.operation == "AssumeRoleWithSAML":
             self._companies.trust(role, step)
+        elif step.session_action == "CreateSession":
+            self._machines.trust(role, step)
         elif step.proof is not None:
             self._providers.trust(role, step)
         else:
@@ -255,7 +259,7 @@ class SeedWorld:
         if partition_of_region(region).name != self._partitions[first]:
             region = next((place for account, place, _ in self._secrets if account == first), region)
         accounts = [first, *(account for account in self._partitions if account != first)]
-        self.notes += [*self._logins.notes, *self._members.notes]
+        self.notes += [*self._logins.notes, *self._machines.notes, *self._members.notes]
         return Seed(
             tuple(self._account(account) for account in accounts),
             region,
@@ -280,6 +284,7 @@ class SeedWorld:
             regions=self._regions(account),
             oidc_providers=self._providers.of(account),
             saml_providers=self._companies.of(account),
+            roles_anywhere=self._machines.of(account),
         )
 
     def _regions(self, account: str) -> dict[str, SeedRegion]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from select import select
 from time import monotonic
 from typing import IO, TYPE_CHECKING
@@ -30,8 +31,9 @@ def output_of(
     failed: Callable[[str], DsopsError],
     *,
     too_much: str,
+    sent: bytes = b"",
 ) -> bytes:
-    """Run the command and return its stdout, which is never shown.
+    """Run the command and return its stdout, which is never shown. `sent` is its stdin, at most 4 KB.
 
     Its stderr is passed on to the user, because the command may ask the user to touch a security key.
 
@@ -45,7 +47,7 @@ def output_of(
             words,
             cwd=folder or runtime.folder,
             env=dict(runtime.environ),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if sent else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=None if runtime.tell is None else subprocess.PIPE,
         )
@@ -53,17 +55,28 @@ def output_of(
         reason = (error.strerror or "unknown reason").lower()
         raise failed(f"`{words[0]}` can't be run: {reason}") from error
     try:
+        _send(process, sent)
         output = _read(process, runtime.tell, most_bytes, failed, too_much)
     finally:
         if process.poll() is None:
             process.kill()
         process.wait()
-        for pipe in (process.stdout, process.stderr):
+        for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
     if process.returncode:
         raise failed(f"`{words[0]}` ended with exit code {process.returncode}")
     return output
+
+
+def _send(process: subprocess.Popen[bytes], data: bytes) -> None:
+    """Write the command's stdin and close it. A pipe holds 4 KB, so this does not wait for the command."""
+    if process.stdin is None:
+        return
+    # A command that does not read its stdin fails by its exit code or output.
+    with suppress(BrokenPipeError):
+        os.write(process.stdin.fileno(), data)
+    process.stdin.close()
 
 
 def _read(

@@ -40,7 +40,8 @@ dsops.pipeline.execution dsops.pipeline.journal dsops.pipeline.plans dsops.pipel
 dsops.plan.drafts dsops.plan.findings dsops.plan.fingerprint dsops.plan.limits dsops.plan.make dsops.plan.mfa
 dsops.plan.references dsops.plan.types dsops.process dsops.resolve dsops.resolve.acts dsops.resolve.identity
 dsops.resolve.resolver dsops.resolve.sessions dsops.runtime dsops.schema dsops.schema.aws dsops.schema.check
-dsops.schema.existing_credentials dsops.schema.local dsops.schema.operation dsops.schema.sso dsops.schema.store_type
+dsops.schema.existing_credentials dsops.schema.local dsops.schema.operation
+dsops.schema.rolesanywhere dsops.schema.sso dsops.schema.store_type
 dsops.schema.sts dsops.schema.sts_keys dsops.schema.sts_operations dsops.secret dsops.startup dsops.stores
 dsops.stores.aws_secretsmanager dsops.stores.aws_sts dsops.stores.endpoints dsops.stores.fields dsops.stores.interface
 dsops.tasks dsops.user_folders dsops.version

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from dsops.aws.http.answer import Element
+from dsops.aws.http.wire import WireRequest
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AwsAnswer, DsopsError
@@ -74,6 +75,10 @@ Its second argument is the text for `not allowed to ...`.
 """
 
 
+Sign = Callable[[WireRequest, str], Awaitable[tuple[tuple[str, str], ...]]]
+"""A function that returns the headers which sign a request at a time, such as `20261124T120000Z`."""
+
+
 class Call(NamedTuple):
     """One call of an API action, without its parameters."""
 
@@ -94,6 +99,8 @@ class Call(NamedTuple):
     method: str = "POST"
     path: str = ""
     """Path and query after the endpoint's address, percent-encoded, for REST APIs."""
+    sign: Sign | None = None
+    """Signs each attempt, for a signature that is not made with credentials; None for all other requests."""
 
 
 class Reply(NamedTuple):

@@ -30,6 +30,8 @@ _SANDBOX = "dsops-sandbox"
 _NO_BODY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """The SHA-256 of an empty body, which S3 expects in a header."""
 
+_SUCCESS = (200, 201)
+_TIMESTAMP = "%Y%m%dT%H%M%SZ"
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
 
 
@@ -121,7 +123,7 @@ async def _send(
             error = await retrying.turn() if retrying is not None else None
             if error is None:
                 begun = client.runtime.monotonic()
-                request = _request(client, call, headers, body, until)
+                request = await _signed(client, call, _request(client, call, headers, body, until))
                 outcome = await _attempt(client, call, request, read_refusal, may_correct=not is_skew_corrected)
                 if isinstance(outcome, Response):
                     if retrying is not None:
@@ -143,7 +145,7 @@ async def _send(
 async def _attempt(
     client: Client, call: Call, request: WireRequest, read_refusal: _ReadRefusal, *, may_correct: bool
 ) -> Response | FailedAttempt:
-    """Send the request once. Return the response if its status is 200, else the reason of the failure."""
+    """Send the request once. Return the response if its status is 200 or 201, else the reason of the failure."""
     begun, skew = client.runtime.monotonic(), client.skew_seconds(call.endpoint)
     try:
         response = cast("Response", await transfer(request))
@@ -151,12 +153,12 @@ async def _attempt(
         _measure(client, call, "unreachable", begun)
         return FailedAttempt(error, error.how_far == "unsent" or (error.how_far == "sent" and not call.is_once))
     _note_who_answered(client, call.endpoint, response)
-    if response.status == 200:
+    if response.status in _SUCCESS:
         _measure(client, call, "ok", begun)
         return response
     from dsops.aws.http.failed_response import Signed, failed_attempt
 
-    signed = Signed(request, skew)
+    signed = Signed(request, skew, _signed_at(request))
     failed, label = failed_attempt(client, call, signed, response, read_refusal(response), may_correct=may_correct)
     _measure(client, call, label, begun)
     return failed
@@ -218,7 +220,7 @@ def _request(
             call.credentials.session_token,
             call.endpoint.service,
             call.endpoint.signing_region,
-            now.strftime("%Y%m%dT%H%M%SZ"),
+            now.strftime(_TIMESTAMP),
         )
     return WireRequest(
         call.method,
@@ -232,6 +234,21 @@ def _request(
         max(1, int((until - client.runtime.monotonic()) * 1000)),
         call.is_once,
     )
+
+
+async def _signed(client: Client, call: Call, request: WireRequest) -> WireRequest:
+    """Add the headers of a signature that is not made with credentials. It has the endpoint's time, like others."""
+    if call.sign is None:
+        return request
+    now = client.runtime.now() + timedelta(seconds=client.skew_seconds(call.endpoint))
+    return request._replace(headers=(*request.headers, *await call.sign(request, now.strftime(_TIMESTAMP))))
+
+
+def _signed_at(request: WireRequest) -> str:
+    """Return the time of the request's signature; "" for an unsigned request."""
+    if request.signing is not None:
+        return request.signing.timestamp
+    return next((value for name, value in request.headers if name == "x-amz-date"), "")
 
 
 def _url(endpoint: Endpoint) -> str:

@@ -35,6 +35,8 @@ class Signed(NamedTuple):
 
     request: WireRequest
     skew_seconds: float
+    signed_at: str
+    """The time in the signature; "" for an unsigned request."""
 
 
 def failed_attempt(
@@ -120,8 +122,7 @@ def _retry_after(response: Response) -> float:
 
 def _is_corrected(client: Client, call: Call, response: Response, answer: AwsAnswer, signed: Signed) -> bool:
     """Return whether AWS refused the signing time, and the next attempt will use the server's time."""
-    signing = signed.request.signing
-    if signing is None or not (is_skew(answer) or is_bad_signature(answer)):
+    if not signed.signed_at or not (is_skew(answer) or is_bad_signature(answer)):
         return False
     theirs = server_time(response.headers)
     if theirs is None:
@@ -133,7 +134,7 @@ def _is_corrected(client: Client, call: Call, response: Response, answer: AwsAns
     if abs(ahead - signed.skew_seconds) < _SKEW_SECONDS:
         # The local clock is right, but the signature may be too old because the machine slept before it sent the
         # request.
-        signed_at = datetime.strptime(signing.timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        signed_at = datetime.strptime(signed.signed_at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         return (theirs - signed_at).total_seconds() >= _SKEW_SECONDS
     if not client.skews and abs(ahead) >= _SKEW_SECONDS:
         minutes, side = f"{abs(ahead) / 60:.0f} minutes", "behind" if ahead > 0 else "ahead of"

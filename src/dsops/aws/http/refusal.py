@@ -44,6 +44,8 @@ _UNKNOWN_KEY = frozenset(
 _BAD_SIGNATURE = frozenset(
     {"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature", "IncompleteSignatureException"}
 )
+_INVALID_SIGNATURE = "Invalid signature"
+"""IAM Roles Anywhere's message for a wrong signature (reported in rolesanywhere-credential-helper, issue 128)."""
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
 _SKEWED = frozenset({"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"})
 _SET_CLOCK = {"darwin": "sudo sntp -sS time.apple.com", "win32": "w32tm /resync"}
@@ -69,7 +71,7 @@ def is_skew(answer: AwsAnswer) -> bool:
 
 def is_bad_signature(answer: AwsAnswer) -> bool:
     """Return whether AWS refused the signature; some services report a wrong signing time only in this way."""
-    return answer.code in _BAD_SIGNATURE
+    return answer.code in _BAD_SIGNATURE or (answer.code in _DENIED and answer.message.startswith(_INVALID_SIGNATURE))
 
 
 def is_denied(answer: AwsAnswer) -> bool:

@@ -119,6 +119,22 @@ _ACCESS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "sso.refused": _causes(
         ("`sso_region` or `sso_start_url` belongs to another Identity Center", "compare them with the access portal")
     ),
+    "certificate.expired": _causes(
+        ("the certificate was not renewed in time", "renew it, and replace the files"),
+        ("the clock of this machine is wrong", "`dsops doctor` compares the clock with AWS's"),
+    ),
+    "certificate.unusable": _causes(
+        ("the key belongs to an older or newer certificate", "replace both files after a renewal"),
+        ("the key is encrypted, or other users can read it", "`openssl pkey` removes a passphrase; `chmod 600`"),
+    ),
+    "certificate.refused": _causes(
+        (
+            "another certificate authority issued the certificate, or the chain lacks a certificate",
+            "compare it with the trust anchor, and name the certificates between in `intermediates`",
+        ),
+        ("the certificate is revoked, or the trust anchor or profile is disabled", "ask the administrator of the CA"),
+        ("the profile does not contain the role", "`aws rolesanywhere get-profile` lists the roles"),
+    ),
     "login.failed": _causes(("the login was denied in the browser, or timed out", "run `dsops login STORE` again")),
     "console.refused": _causes(
         ("the sign-in page accepts only sessions of roles and federated users", "use a store that assumes a role")

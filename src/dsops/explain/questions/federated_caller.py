@@ -1,4 +1,4 @@
-"""Determines the caller of a session that was opened with a token, SAML assertion or login.
+"""Determines the caller of a session that was opened with a token, SAML assertion, certificate or login.
 
 No credentials sign the request for such a session, so it inherits nothing. The provider sets its tags and source
 identity. Source: IAM User Guide, "Available keys for AWS STS federation", for the keys that the session keeps.
@@ -27,6 +27,7 @@ _OF_SAML: Final = ("saml:sub", "saml:sub_type", "saml:namequalifier")
 _OF_A_LOGIN: Final = (*_OF_SAML, "identitystore:userid")
 _OF_THE_ASSERTION: Final = "what the session has by its assertion is not known here"
 _OF_THE_PROOF: Final = "what the session has by its token is not known here"
+_OF_THE_CERTIFICATE: Final = "what the session has by its certificate is not known here"
 _OF_THE_LOGIN: Final = "what IAM Identity Center gives the session is not known here"
 
 
@@ -44,6 +45,8 @@ def opened_caller(step: Step, identity: CallerIdentity) -> ChainCaller | None:
         context, unread = _by_assertion(step)
     elif step.operation == "AssumeRoleWithWebIdentity":
         context, unread = _by_token(step)
+    elif step.session_action == "CreateSession":
+        context, unread = {}, Unread("context", _OF_THE_CERTIFICATE, OF_AN_ISSUER)
     else:
         context, unread = {}, Unread("context", _OF_THE_LOGIN, (*OF_AN_ISSUER, *_OF_A_LOGIN))
     return caller._replace(context={**caller.context, **context}, unread=(*caller.unread, unread))

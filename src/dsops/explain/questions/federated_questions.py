@@ -47,6 +47,8 @@ def unsigned_questions(step: Step, region: str, provider: str = "") -> list[Unsi
         return []
     if step.operation == "AssumeRoleWithSAML":
         return _by_assertion(step, role, region, provider)
+    if step.session_action == "CreateSession":
+        return _by_certificate(step, role)
     return [_by_token(step, role, region, provider)]
 
 
@@ -77,6 +79,32 @@ def _by_assertion(step: Step, role: Arn, region: str, provider: str) -> list[Uns
 
 _NOT_AT_HAND: Final = "the assertion is not at hand: save it, and name the file with `saml_assertion_file`"
 _SEALED: Final = "only AWS can read all that the assertion says"
+
+
+def _by_certificate(step: Step, role: Arn) -> list[Unsigned]:
+    """Return the questions for the three actions of IAM Roles Anywhere, which calls STS for a certificate's holder."""
+    principal = Principal("service", "", "", federated=f"{step.type.service}.amazonaws.com")
+    anchor = str(step.settings["trust_anchor_arn"])
+    arn = parse_arn(anchor)
+    context: Context = {
+        "aws:PrincipalIsAWSService": ("true",),
+        "aws:SourceArn": (anchor,),
+        **({"aws:SourceAccount": (arn.account,)} if arn is not None else {}),
+    }
+    if "role_session_name" in step.settings:
+        context["sts:RoleSessionName"] = (str(step.settings["role_session_name"]),)
+    known = {lower_case(key) for key in context}
+    unread = Unread("context", _IN_THE_CERTIFICATE, tuple(key for key in _CERTIFICATE if key not in known))
+    return [
+        (CaseQuestion(principal, f"sts:{action}", str(role), role.account, context), (unread,))
+        for action in ("SetSourceIdentity", "AssumeRole", "TagSession")
+    ]
+
+
+_CERTIFICATE: Final = tuple(
+    "aws:principaltag/ aws:requesttag/ aws:tagkeys sts:sourceidentity sts:rolesessionname".split()
+)
+_IN_THE_CERTIFICATE: Final = "what the certificate says is not looked at"
 
 
 def _by_token(step: Step, role: Arn, region: str, provider: str) -> Unsigned:
