@@ -2,17 +2,17 @@
 
 `clients` is for tests that drive programs which are not pinned Python packages (SDKs of other languages, AWS CLI 2,
 browsers, Terraform, shells), and for what else only CI runs: everything in tests/clients, which starts a sandbox and
-programs against it, whole examples and pages with the AWS CLI, each broken account of tests/explain as seen by readers
-with less access, most cases of some long lists (`one_in`), and a minute of fuzzing. `nightly` is for tests that take
-long. `make test` refuses a foreign program in a test that has neither mark, so that it never needs more than Python,
-git, make and a POSIX shell.
+programs against it, whole examples and pages with the AWS CLI, broken accounts of tests/explain as seen by readers with
+less access, most cases of some long lists (`one_in`), and 30 seconds of fuzzing. `nightly` is for tests that take long,
+and for most cases of other long lists (`nightly_rest`). `make test` refuses a foreign program in a test that has no
+mark, so that it never needs more than Python, git, make and a POSIX shell.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,19 @@ def one_in(part: int, cases: Iterable[object], name: Callable[[Any], str]) -> li
     """
     return [
         pytest.param(case, marks=IN_CI if number % part else [], id=name(case)) for number, case in enumerate(cases)
+    ]
+
+
+def nightly_rest(
+    part: int, cases: Iterable[object], name: Callable[[Any], str], *, first: Sequence[pytest.MarkDecorator] = ()
+) -> list[ParameterSet]:
+    """The cases as parameters: `make nightly` runs all but one in `part`.
+
+    `make test` runs this one; with the mark `clients` as `first`, `make test-clients`.
+    """
+    return [
+        pytest.param(case, marks=marks_of_rest(number, part) or first, id=name(case))
+        for number, case in enumerate(cases)
     ]
 
 

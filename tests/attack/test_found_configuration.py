@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from dsops.plan import Plan
 from dsops.resolve import Resolver
 from dsops.stores import StoreTypes
 from tests.fakes import make_runtime
+from tests.groups import nightly_rest
 from tests.permission import allow_found
 from tests.terminal import Terminal
 from tests.unit.cli.stub_aws import Agent, Dsops, StubAws
@@ -72,6 +74,9 @@ COMPUTING = {
     "stores": "stores",
     "completion": "complete -- get --env production T",
 }
+
+VARIABLES = ("DSOPS_CONFIG", "DSOPS_HOOK_VARS", "DSOPS_HOOK_WAS_PATH", "dsops_config")
+LINES = ("validate", "plan --env dev", "exec --env dev -- true", "get X", "render", "allow")
 
 
 @pytest.fixture
@@ -146,10 +151,10 @@ def test_a_pipeline_owns_its_checkout(dsops: Dsops) -> None:
         assert expected == run(dsops, *line, **environ).returncode
 
 
-@pytest.mark.parametrize("name", ["DSOPS_CONFIG", "DSOPS_HOOK_VARS", "DSOPS_HOOK_WAS_PATH", "dsops_config"])
-@pytest.mark.parametrize("line", ["validate", "plan --env dev", "exec --env dev -- true", "get X", "render", "allow"])
-def test_an_environment_never_sets_a_variable_of_dsops(dsops: Dsops, name: str, line: str) -> None:
+@pytest.mark.parametrize("case", nightly_rest(5, product(VARIABLES, LINES), ": ".join))
+def test_an_environment_never_sets_a_variable_of_dsops(dsops: Dsops, case: tuple[str, str]) -> None:
     """An environment cannot set DSOPS_* variables, even if allowed: DSOPS_CONFIG would redirect nested runs."""
+    name, line = case
     (dsops.folder / "dsops.yaml").write_text(
         "version: 1\nsecretStores: {lit: {type: literal, values: {a: b}}}\ndefault_env: dev\n"
         f"envs: {{dev: {{X: {{literal: x}}, {name}: {{literal: ./tools/x.yaml}}}}}}\n"

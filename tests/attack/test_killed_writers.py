@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from dsops.audit.settings import TrailLimits
 from dsops.audit.trail import append
 from dsops.audit.verify import verify
 from tests.children import wait_for
+from tests.groups import nightly_rest
 
 NOW = 1_795_000_000
 CALLS = (
@@ -78,13 +80,17 @@ def killed_at(step: int, path: Path, limits: TrailLimits, *, is_half_way: bool) 
         os._exit(0)
 
 
-@pytest.mark.parametrize("is_half_way", [False, True], ids=["between calls", "in a write"])
-@pytest.mark.parametrize("limits", [ROOM, FULL], ids=["same file", "new file"])
-@pytest.mark.parametrize("lines", [0, 3], ids=["nothing lost", "three lost"])
-def test_a_writer_that_is_killed_leaves_a_whole_trail(
-    tmp_path: Path, lines: int, limits: TrailLimits, *, is_half_way: bool
-) -> None:
+@pytest.mark.parametrize(
+    "case",
+    nightly_rest(
+        3,
+        product([0, 3], [ROOM, FULL], [False, True]),
+        lambda case: f"{case[0]} lost, {'same' if case[1] is ROOM else 'new'} file, in a write: {case[2]}",
+    ),
+)
+def test_a_writer_that_is_killed_leaves_a_whole_trail(tmp_path: Path, case: tuple[int, TrailLimits, bool]) -> None:
     """A killed writer leaves a continuous chain and a marked torn line, and earlier losses are still reported."""
+    lines, limits, is_half_way = case
     for step in range(1, MOST_CALLS):
         path = tmp_path / str(step) / "audit.jsonl"
         for name in "ABCDE":

@@ -131,7 +131,7 @@ def test_a_session_that_is_not_there_has_no_history(database: CallDatabase) -> N
     assert [] == rows_from(database, HISTORY, session="dsops-deploy-paymen_s")
 
 
-@pytest.mark.parametrize("seed", [11, 12])
+@pytest.mark.parametrize("seed", [11, pytest.param(12, marks=pytest.mark.nightly)])
 def test_other_logs_have_their_own_answers_from_a_moment_on(tmp_path: Path, seed: int) -> None:
     """With `since`, the answers for other seeds equal the known answers."""
     known_names = generate(tmp_path, events=4000, seed=seed, since=SINCE, is_dirty=True)

@@ -57,7 +57,7 @@ def counts(folder: Path) -> tuple[object, ...]:
     return report.records, report.skipped, report.calls, report.unreadable, report.answers
 
 
-@pytest.mark.parametrize("ending", ["json", "json.gz"])
+@pytest.mark.parametrize("ending", ["json", pytest.param("json.gz", marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_a_text_gives_the_records_that_duckdb_reads(
     tmp_path: Path, text: str, ending: str, monkeypatch: pytest.MonkeyPatch

@@ -21,7 +21,7 @@ from dsops.access.questions.answer import AccessAnswer
 from dsops.access.questions.caller import caller_of
 from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.topic import Topic
-from tests.groups import examples
+from tests.groups import IS_NIGHTLY
 from tests.sandboxes import Lab, Person, RefusedError
 from tests.unit.access.random_seeds import KEY_ID, ROLES, USERS, seeds
 from tests.unit.access.worlds import ACCOUNT, NOW, READ, SECRET, policy, world_of
@@ -50,12 +50,14 @@ STAGE = "secretsmanager:versionstage"
 PRODUCIBLE = {*PARAMETERS, "aws:sourceip", STAGE}
 """The condition keys that a test can put into a request; the others, such as MFA, need more than a request."""
 
+EXAMPLES = 400 if IS_NIGHTLY else 40
+
 
 def test_sampled_answers_are_what_requests_get() -> None:
     """Every answer for which a request can be made agrees with the sandbox, and all three verdicts occur."""
     counts: Counter[str] = Counter()
 
-    @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=examples(400))
+    @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=EXAMPLES)
     @given(seeds(CONDITIONS))
     def holds(seed: dict[str, Any]) -> None:
         evaluator = Evaluator(world_of(**seed), NOW)
@@ -67,7 +69,7 @@ def test_sampled_answers_are_what_requests_get() -> None:
 
     holds()
     assert min(counts[verdict] for verdict in ("yes", "conditional", "no")) > 0, counts
-    assert sum(counts.values()) >= examples(400) * 20, counts
+    assert sum(counts.values()) >= EXAMPLES * 20, counts
 
 
 def _compared(evaluator: Evaluator, arn: str, person: Person) -> list[str]:

@@ -17,19 +17,25 @@ from tests.explain.build import built
 from tests.explain.explained import claims, explained, has_record, is_record_whole, names
 from tests.explain.mended import can_be_mended, mended
 from tests.explain.set_up import READERS, Fault, SetUp, faults, together, with_less, working
-from tests.groups import marks_of_rest
+from tests.groups import IN_CI, marks_of_rest, nightly_rest
 
 WORKING = working()
 FAULTS = list(faults())
 PARTLY = [reader for reader in READERS if reader != "nobody"]
 CAUSES = (Path(__file__).parents[2] / "docs/reference/explain.md").read_text(encoding="utf-8")
 CASES = [
-    pytest.param(fault, marks=[pytest.mark.xfail(reason=fault.missed)] if fault.missed else [], id=fault.broken.name)
-    for fault in FAULTS
+    pytest.param(
+        fault,
+        marks=[*(IN_CI if number % 3 else []), *([pytest.mark.xfail(reason=fault.missed)] if fault.missed else [])],
+        id=fault.broken.name,
+    )
+    for number, fault in enumerate(FAULTS)
 ]
-WITH_IDS = [
-    pytest.param(fault, marks=marks_of_rest(number, 3), id=fault.broken.name) for number, fault in enumerate(FAULTS)
-]
+
+
+def name_of(fault: Fault) -> str:
+    """The name of a broken set-up."""
+    return fault.broken.name
 
 
 def test_at_most_one_in_twenty_is_missed() -> None:
@@ -66,7 +72,7 @@ def test_the_broken_place_is_named_first(fault: Fault, tmp_path: Path, capfd: py
             assert found.error() is None
 
 
-@pytest.mark.parametrize("fault", WITH_IDS)
+@pytest.mark.parametrize("fault", nightly_rest(6, FAULTS, name_of))
 def test_the_record_of_a_refusal_names_the_broken_place(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,8 +111,9 @@ def line_of(fault: Fault) -> int:
     return next(found, store + 1)
 
 
-@pytest.mark.parametrize("number", range(len(FAULTS)), ids=[fault.broken.name for fault in FAULTS])
-@pytest.mark.clients
+@pytest.mark.parametrize(
+    "number", nightly_rest(3, range(len(FAULTS)), lambda number: name_of(FAULTS[number]), first=[pytest.mark.clients])
+)
 def test_with_less_read_access_no_claim_is_wrong(
     number: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,8 +127,7 @@ def test_with_less_read_access_no_claim_is_wrong(
     assert [] == claims(findings, fault.place), partly
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.broken.name)
-@pytest.mark.clients
+@pytest.mark.parametrize("fault", nightly_rest(3, FAULTS, name_of, first=[pytest.mark.clients]))
 def test_access_to_records_of_refusals_alone_gives_their_contents(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,8 +152,7 @@ def test_access_to_records_of_refusals_alone_gives_their_contents(
         assert findings[0]["certainty"] == "proven"
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.broken.name)
-@pytest.mark.clients
+@pytest.mark.parametrize("fault", nightly_rest(3, FAULTS, name_of, first=[pytest.mark.clients]))
 def test_an_answer_in_another_language_is_not_read(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,11 +191,15 @@ def test_of_two_faults_one_is_named_first(
 
 @pytest.mark.parametrize(
     "fault",
-    [
-        pytest.param(fault, id=fault.broken.name)
-        for fault in FAULTS
-        if fault.place.policy == "trust" and fault.place.statement and not fault.can_be_proven
-    ],
+    nightly_rest(
+        3,
+        [
+            fault
+            for fault in FAULTS
+            if fault.place.policy == "trust" and fault.place.statement and not fault.can_be_proven
+        ],
+        name_of,
+    ),
 )
 def test_a_trust_policy_can_be_given_as_a_file(fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """If a file provides the trust policy, the finding names its statement and the value that it requires."""

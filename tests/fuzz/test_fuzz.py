@@ -1,4 +1,4 @@
-"""Runs every file of the corpus and inputs made from them; atheris searches for a minute, `make nightly` for longer."""
+"""Runs every file of the corpus and inputs made from them; atheris searches for 30 s, `make nightly` for longer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fuzz.targets import TARGETS
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECONDS = max(60 // len(TARGETS), 1)
+SECONDS = max(30 // len(TARGETS), 1)
 NIGHTLY_SECONDS = 20
 """The times in which atheris searches inputs for one target."""
 

@@ -1,4 +1,9 @@
-"""The tests of the agent run again with the native launcher as `dsops`."""
+"""The tests of the agent run again with the native launcher as `dsops`.
+
+The launcher itself does the warm path: it sends a command line to the agent, and runs the command or prints the answer.
+CI runs the files about that, without their marked cases. `make nightly` runs these files whole, and those in which the
+launcher mostly hands over to Python (`HANDED_OVER`).
+"""
 
 from __future__ import annotations
 
@@ -13,28 +18,29 @@ from release.launcher import ROOT
 from tests.installed import OUTSIDE
 from tests.launched import launcher
 
-FILES = (
-    "test_agent.py",
+WARM = (
     "test_agent_answers.py",
-    "test_agent_attacked.py",
     "test_agent_identity.py",
     "test_agent_left_out.py",
     "test_agent_together.py",
     "test_dialog.py",
     "test_exec_target.py",
-    "test_mfa.py",
 )
+HANDED_OVER = ("test_agent.py", "test_agent_attacked.py", "test_mfa.py")
 OF_PYTHON = "next_to_nothing_is_imported or configuration_that_is_not_allowed"
 """A test of what Python imports, and one that connects to the agent of the Python that runs the tests."""
 
 
-@pytest.mark.clients
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform != "linux", reason="the launcher is for Linux")
-@pytest.mark.parametrize("file", FILES)
-def test_the_launcher_passes_the_tests_of_the_agent(file: str) -> None:
+@pytest.mark.parametrize(
+    ("file", "marks"),
+    [pytest.param(file, "not clients and not nightly", marks=pytest.mark.clients, id=file) for file in WARM]
+    + [pytest.param(file, "not nightly", marks=pytest.mark.nightly, id=f"whole {file}") for file in WARM + HANDED_OVER],
+)
+def test_the_launcher_passes_the_tests_of_the_agent(file: str, marks: str) -> None:
     """Every test that runs dsops as a process with an agent passes with the launcher."""
-    words = ["-p", "no:xdist", "-q", "-m", "not nightly", "-k", f"not ({OF_PYTHON})"]
+    words = ["-p", "no:xdist", "-q", "-m", marks, "-k", f"not ({OF_PYTHON})"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words, f"tests/unit/cli/{file}"],
         cwd=ROOT,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.groups import IN_CI, ForeignProgramError, one_in
+from tests.groups import IN_CI, ForeignProgramError, nightly_rest, one_in
 from tests.installed import installed
 from tests.terminal import Terminal
 
@@ -58,6 +58,15 @@ def test_each_case_of_a_long_list_is_in_one_group() -> None:
     rest = [mark.name for mark in IN_CI]
     assert {"a": [], "b": rest, "c": rest, "d": [], "e": rest, "f": rest} == cases
     assert rest == ([] if EACH_CASE else ["clients"])
+
+
+def test_the_rest_of_a_list_can_be_nightly() -> None:
+    """`make nightly` runs all cases of such a list but one in three, which `make test` or `make test-clients` runs."""
+    cases = nightly_rest(3, "abcd", str)
+    of_clients = nightly_rest(3, "abcd", str, first=[pytest.mark.clients])
+
+    assert [[mark.name for mark in case.marks] for case in cases] == [[], ["nightly"], ["nightly"], []]
+    assert [mark.name for case in of_clients for mark in case.marks] == ["clients", "nightly", "nightly", "clients"]
 
 
 def test_a_foreign_program_needs_a_mark(tmp_path: Path) -> None:

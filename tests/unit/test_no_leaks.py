@@ -698,7 +698,7 @@ def test_a_list_of_what_is_broken_holds_no_value(world: World, malice: str) -> N
         assert_tight(run)
 
 
-@pytest.mark.parametrize("transport", ["pycurl", "urllib3"])
+@pytest.mark.parametrize("transport", ["pycurl", pytest.param("urllib3", marks=pytest.mark.nightly)])
 @pytest.mark.parametrize(
     "environ",
     [

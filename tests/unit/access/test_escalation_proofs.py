@@ -14,6 +14,7 @@ from dsops.access.facts.world import OrganizationFacts, PolicyDocument
 from dsops.access_proof.calls import unproven_actions
 from dsops.access_proof.prove import Prover
 from dsops.testing.process import SandboxProcess
+from tests.groups import nightly_rest
 from tests.unit.access.test_escalation_rules import RULES, caller_arn, found, minimal_world
 from tests.unit.access.worlds import ACCOUNT, policy
 
@@ -38,7 +39,7 @@ def escalation_of(identifier: str) -> tuple[OrganizationFacts, Escalation]:
     return world, escalation
 
 
-@pytest.mark.parametrize("identifier", WHOLE)
+@pytest.mark.parametrize("identifier", nightly_rest(3, WHOLE, str))
 def test_a_rule_is_proven_to_its_end(identifier: str, process: SandboxProcess) -> None:
     """A call that is denied to the principal succeeds after the calls of the rule."""
     world, escalation = escalation_of(identifier)
@@ -49,7 +50,7 @@ def test_a_rule_is_proven_to_its_end(identifier: str, process: SandboxProcess) -
     assert ["AccessDenied", ""] == of_group
 
 
-@pytest.mark.parametrize("identifier", PART)
+@pytest.mark.parametrize("identifier", nightly_rest(3, PART, str))
 def test_a_rule_is_proven_up_to_what_the_sandbox_does(identifier: str, process: SandboxProcess) -> None:
     """The calls succeed; the sandbox has no sign-in and runs no code, and the proof says so."""
     world, escalation = escalation_of(identifier)

@@ -16,6 +16,7 @@ from dsops.plan import Step
 from dsops.resolve.identity import ambient_of, endpoints_of, proof_of
 from dsops.stores.endpoints import endpoint_of
 from tests.fakes import make_runtime
+from tests.groups import nightly_rest
 from tests.plans import plan_of
 from tests.unit.aws.profiles import World
 
@@ -67,18 +68,22 @@ def urls(world: World, **environ: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "environ",
-    [
-        {},
-        {"AWS_PROFILE": "one"},
-        {"AWS_PROFILE": "fips"},
-        {"AWS_PROFILE": "fips", "AWS_USE_FIPS_ENDPOINT": "false"},
-        {"AWS_PROFILE": "off"},
-        {"AWS_PROFILE": "off", "AWS_ENDPOINT_URL": "http://localhost:9"},
-        {"AWS_PROFILE": "plain"},
-        {"AWS_PROFILE": "one", "AWS_ENDPOINT_URL": "http://localhost:9"},
-        {"AWS_PROFILE": "one", "AWS_ENDPOINT_URL_STS": "http://localhost:9"},
-        {"AWS_PROFILE": "one", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
-    ],
+    nightly_rest(
+        2,
+        [
+            {},
+            {"AWS_PROFILE": "one"},
+            {"AWS_PROFILE": "fips"},
+            {"AWS_PROFILE": "fips", "AWS_USE_FIPS_ENDPOINT": "false"},
+            {"AWS_PROFILE": "off"},
+            {"AWS_PROFILE": "off", "AWS_ENDPOINT_URL": "http://localhost:9"},
+            {"AWS_PROFILE": "plain"},
+            {"AWS_PROFILE": "one", "AWS_ENDPOINT_URL": "http://localhost:9"},
+            {"AWS_PROFILE": "one", "AWS_ENDPOINT_URL_STS": "http://localhost:9"},
+            {"AWS_PROFILE": "one", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+        ],
+        str,
+    ),
 )
 def test_every_service_is_where_botocore_has_it(world: World, environ: dict[str, str]) -> None:
     """With profiles, sections, switches and variables, every service has the URL that a real botocore uses."""

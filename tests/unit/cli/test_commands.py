@@ -223,7 +223,14 @@ SECRETS = (b"hush", b"se/cret+of+the+session", b"token/of+the/session", b"the-ex
     ],
     ids=" ".join,
 )
-@pytest.mark.parametrize("extra", [[], ["--json"], ["--verbose", "--debug"]], ids=["", "json", "debug"])
+@pytest.mark.parametrize(
+    "extra",
+    [  # what `--verbose --debug` prints contains what is printed without flags
+        pytest.param([], marks=pytest.mark.nightly, id=""),
+        pytest.param(["--json"], id="json"),
+        pytest.param(["--verbose", "--debug"], id="debug"),
+    ],
+)
 def test_no_value_is_printed_by_what_is_not_asked_for_one(
     words: list[str], extra: list[str], outcome: str, tmp_path: Path
 ) -> None:

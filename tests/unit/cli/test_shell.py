@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.groups import nightly_rest
 from tests.terminal import Terminal
 from tests.unit.cli.stub_aws import CONFIG, Agent, StubAws
 
@@ -263,7 +264,7 @@ def test_a_served_shell_has_no_end(desk: Desk) -> None:
         assert shown(terminal, "$AWS_CONTAINER_CREDENTIALS_FULL_URI").startswith("http://127.0.0.1:")
 
 
-@pytest.mark.parametrize("agent", ["off", "on"])
+@pytest.mark.parametrize("agent", nightly_rest(2, ["on", "off"], str))
 @pytest.mark.parametrize("words", [("--credentials", "target"), ("--env", "production"), ("target",)], ids=" ".join)
 def test_danger_is_asked_once_a_day(desk: Desk, aws: StubAws, agent: str, words: tuple[str, ...]) -> None:
     """On a terminal, the user must type `y` before any call. The answer is valid for a day, in a file of mode 0600."""

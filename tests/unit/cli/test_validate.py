@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from dsops.cli import main
+from tests.groups import IS_NIGHTLY
 from tests.mistakes import Content, Mistake, configurations, mistakes_in
 
 CONFIGURATIONS = configurations()
-ROUNDS = 6
+ROUNDS = 6 if IS_NIGHTLY else 2
 """The number of rounds of random combinations for each example."""
 
 

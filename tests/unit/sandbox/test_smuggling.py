@@ -12,6 +12,7 @@ from moto.core.request import Request
 
 from dsops.request.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.state.handlers import OPERATION, find_gate
+from tests.groups import nightly_rest
 from tests.sandboxes import HOST, OTHER, Lab, Person, sign
 from tests.unit.sandbox.conftest import LabFactory
 
@@ -252,7 +253,7 @@ def test_client_headers_do_not_affect_moto(lab: Lab, headers: dict[str, str]) ->
     ],
 )
 @pytest.mark.parametrize("host", [HOST, "motoapi.amazonaws.com", "169.254.169.254", "bucket.localhost"])
-@pytest.mark.parametrize("service", ["", "s3", "sqs", "motoapi", "lambda"])
+@pytest.mark.parametrize("service", nightly_rest(3, ["", "s3", "sqs", "motoapi", "lambda"], str))
 def test_moto_pages_are_unreachable(lab: Lab, method: str, path: str, host: str, service: str) -> None:
     """moto's own web pages are unreachable under any host and service name."""
     keys = lab.user("writer").keys
