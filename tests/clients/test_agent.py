@@ -122,7 +122,13 @@ def test_a_recreated_role_is_assumed_again(ada: Ada) -> None:
 def test_a_machine_whose_clock_jumps(ada: Ada, hours: int) -> None:
     """After the agent's clock jumps by an hour, it refreshes or rejects its sessions and corrects its signatures."""
     moment = ada.folder / "moment"
-    moment.write_text("0")
+
+    def jump(seconds: int) -> None:
+        # The agent never reads a half-written file.
+        (ada.folder / "next-moment").write_text(str(seconds))
+        (ada.folder / "next-moment").replace(moment)
+
+    jump(0)
     program = Path(__file__).with_name("agent_with_clock.py")
     agent = Child([sys.executable, str(program), str(moment)], cwd=ada.folder, env=ada.environ)
     try:
@@ -131,11 +137,11 @@ def test_a_machine_whose_clock_jumps(ada: Ada, hours: int) -> None:
             assert time.monotonic() < end
             time.sleep(0.05)
         assert ada.token() == "the-token"
-        moment.write_text(str(hours * 3600))
+        jump(hours * 3600)
         stderr = ada.dsops("exec", "--env", "production", "--", "true").stderr
         assert f"note: this machine's clock is 60 minutes {'ahead of' if hours > 0 else 'behind'} that of " in stderr
         assert [ada.token(), ada.token()] == ["the-token"] * 2
-        moment.write_text("0")
+        jump(0)
         assert ada.token() == "the-token"
         assert json.loads(ada.dsops("agent", "status", "--json").stdout)["pid"] == agent.pid
     finally:

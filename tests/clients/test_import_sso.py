@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -346,6 +347,7 @@ def test_ctrl_c_while_the_portal_is_silent_changes_nothing(logged_in: Newcomer) 
         with Child(["dsops", "import", "sso"], cwd=logged_in.folder, env=environ) as process:
             while not any("/assignment/roles" in seen.target for seen in server.seen):
                 assert process.poll() is None
+                time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=60) == 128 + signal.SIGINT
     assert logged_in.own.read_bytes() == before

@@ -242,11 +242,11 @@ def test_a_rotation_interrupted_while_storing_the_new_key(desk: Desk, number: si
         stderr=subprocess.STDOUT,
         text=True,
     )
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not (desk.keyring.folder / "waiting").exists() and time.monotonic() < end:
         time.sleep(0.05)
     os.killpg(running.pid, number)
-    desk.said += running.communicate(timeout=30)[0]
+    desk.said += running.communicate(timeout=60)[0]
     desk.keyring.set_mood("")
     assert desk.works()
     if number == signal.SIGINT:

@@ -16,7 +16,7 @@ from dsops.errors import CommandNotExecutable, UsageError
 from dsops.process.isolated import IsolatedStart
 from dsops.process.watch import watch
 
-SECONDS = 30
+SECONDS = 100
 
 
 def _why_not() -> str:

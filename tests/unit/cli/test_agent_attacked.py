@@ -421,9 +421,8 @@ def test_ten_thousand_connections_of_garbage_leave_nothing_behind(dsops: Agent) 
     before = size()
     throw(10_000)
     assert dsops.run(*SHOW_KEY).returncode == 0
-    after = size()
-    assert after[0] < before[0] + 3000
-    assert after[1] <= 32  # a few threads wait for the next burst
+    # On a busy machine, the agent may still read the last connections. A few threads wait for the next burst.
+    wait_until(lambda: size()[0] < before[0] + 3000 and size()[1] <= 32)
 
 
 # --- at the terminal ----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from tests.unit.cli.stub_aws import Dsops, StubAws
 
 IGNORING = ("sh", "-c", "trap '' INT HUP QUIT; exec \"$@\"", "sh")
 """Starts a command as `nohup sh -c 'command &'` does."""
-SECONDS = 30
+SECONDS = 100
 SERVED = ("exec", "--credentials", "target", "--serve")
 WAYS = {
     "plain": ("exec", "--env", "plain"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.golden_screens import WIDTHS, GoldenScreens
-from tests.terminal import Screen
+from tests.terminal import PATIENCE_SECONDS, Screen
 
 CONFIG = """\
 version: 1
@@ -42,18 +42,19 @@ DSOPS = [sys.executable, "-m", "dsops"]
 
 
 @pytest.fixture
-def hanging_port() -> Iterator[int]:
-    """The port of a server that accepts connections and never answers."""
+def hanging() -> Iterator[socket.socket]:
+    """A server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
+        server.settimeout(PATIENCE_SECONDS)
+        yield server
 
 
 @pytest.fixture
-def folder(tmp_path: Path, hanging_port: int) -> Path:
+def folder(tmp_path: Path, hanging: socket.socket) -> Path:
     """A project folder with three stores, which all call the hanging server."""
     project = tmp_path / "project"
     project.mkdir()
-    (project / "dsops.yaml").write_text(CONFIG.format(port=hanging_port))
+    (project / "dsops.yaml").write_text(CONFIG.format(port=hanging.getsockname()[1]))
     return project
 
 
@@ -135,11 +136,11 @@ def test_after_a_second_of_waiting_a_line_says_for_what(folder: Path) -> None:
                 assert screen.shown() == ""
 
 
-def test_quiet_shows_no_line(folder: Path) -> None:
+def test_quiet_shows_no_line(folder: Path, hanging: socket.socket) -> None:
     """With `-q`, no line is shown while an endpoint hangs, and no note about the audit trail afterwards."""
     command = [*DSOPS, "--config", "dsops.yaml", "whoami", "production-deploy", "-q"]
-    with Screen(command, columns=80, environ=environ(folder), folder=folder) as screen:
-        screen.look(3)
+    with Screen(command, columns=80, environ=environ(folder), folder=folder) as screen, hanging.accept()[0]:
+        screen.look(2)  # the line is shown after a second
         assert screen.shown() == ""
         screen.type("\x03")
         assert screen.finish() == 130
