@@ -2,5 +2,6 @@
 
 log files -> list of log files -> records -> files of each day -> manifest
 
-`audit.cloudtrail` reads the result. Imported by `cli`.
+`audit.cloudtrail` reads the result. For Athena and Trino, `table_statements` has the SQL that creates tables. Imported
+by `cli`.
 """

@@ -147,6 +147,11 @@ def failure(api: Athena, seen: QueryState, table: str) -> DsopsError:
         return QueryRefused(f"Athena has no table {table}{where}", why=why, hint=hint, aws=aws)
     if code in ("COLUMN_NOT_FOUND", "TYPE_MISMATCH", "FUNCTION_NOT_FOUND"):
         hint = f"check that {table} is a table of CloudTrail logs with the columns in dsops' docs/how-to/audit-sql.md"
+        if "security_lake" in table:
+            hint = (
+                f"check that {table} is a table of source version 2 (OCSF 1.1 or a later 1.x), whose name ends "
+                "in cloud_trail_mgmt_2_0, and query it with `--dialect ocsf`"
+            )
         return QueryRefused(f"table {table} lacks columns that the query needs", why=why, hint=hint, aws=aws)
     if _DENIED.search(seen.reason):
         hint = (

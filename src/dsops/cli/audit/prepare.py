@@ -1,10 +1,11 @@
-"""`dsops audit prepare`: stores CloudTrail logs so that later reports are fast."""
+"""`dsops audit prepare`: stores CloudTrail logs so that later reports are fast, here or in Athena and Trino."""
 
 from __future__ import annotations
 
 import os
 
 from dsops.audit.preparing.preparation import Preparation, prepare
+from dsops.cli.audit.prepare_tables import DDL, TABLE_FLAGS, print_statements
 from dsops.cli.audit.report import logs_of, progress_of, shown, tell_unreadable
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer, answer_json
@@ -25,8 +26,14 @@ PARQUET = Flag(
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     folder = arguments.text(PARQUET.name)
+    if arguments.text(DDL.name):
+        if folder or arguments.words("LOGS"):
+            extra = f"`{PARQUET.name}`" if folder else "LOGS"
+            raise UsageError(f"`{DDL.name}` can't be combined with {extra}", hint="run the command twice")
+        return print_statements(arguments, runtime)
     if not folder:
-        raise UsageError("`dsops audit prepare` needs a folder to write", hint="add `--parquet DIR`")
+        hint = "add `--parquet DIR` and LOGS, or `--ddl athena`, or `--ddl trino`"
+        raise UsageError("`dsops audit prepare` needs to know what to prepare", hint=hint)
     if not arguments.words("LOGS"):
         raise UsageError("no logs are named", hint=f"name them: `dsops audit prepare --parquet {folder} LOGS`")
     sources, found = logs_of(arguments, runtime)
@@ -83,7 +90,7 @@ def _answer_json(folder: str, done: Preparation, unreadable: tuple[tuple[str, st
 
 COMMAND = Command(
     help=(
-        "Store CloudTrail logs as Parquet, so that later reports don't read the logs again.\n"
+        "Store CloudTrail logs as Parquet for fast reports, or print the SQL that creates tables of them.\n"
         "\n"
         "LOGS are log files, or folders in the layout in which CloudTrail delivers them. `dsops audit report\n"
         "DIR` gives the same answers as on the logs.\n"
@@ -95,10 +102,16 @@ COMMAND = Command(
         "DIR has one folder per day, readable by you only. It contains role names, key ids and addresses.\n"
         "\n"
         "  dsops audit prepare --parquet prepared logs/\n"
-        "  dsops audit report prepared --since 7d"
+        "  dsops audit report prepared --since 7d\n"
+        "\n"
+        "The statements of --ddl create a table of the log files as CloudTrail writes them, partitioned by\n"
+        "account, region and day, and an Iceberg table with a copy of the records.\n"
+        "\n"
+        "  dsops audit prepare --ddl trino --location s3://BUCKET --account 111122223333\n"
+        "    --logged-region us-east-1 --organization o-exampleorgid"
     ),
     run=_run,
-    flags=(PARQUET,),
+    flags=(PARQUET, *TABLE_FLAGS),
     operands=(Operand("LOGS", "a log file, or a folder of log files", is_required=False, is_repeatable=True),),
 )
 """The command `dsops audit prepare`."""

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from dsops.audit.cloudtrail.dialects import ATHENA, DIALECTS, DUCKDB
+from dsops.audit.cloudtrail.ocsf import OCSF, days_of_lake
 from dsops.audit.cloudtrail.question import BY, AuditQuestion, QuestionOptions
 from dsops.audit.cloudtrail.questions import HISTORY, QUESTIONS
 from dsops.audit.cloudtrail.statement import AskedQuestion, days_of, whole
@@ -18,6 +19,8 @@ from dsops.cli.framework.output import answer, answer_json, table
 from dsops.errors import UsageError
 from dsops.runtime import Runtime
 
+_DIALECTS = {**DIALECTS, OCSF.name: OCSF}
+_LAKE_TABLE = "amazon_security_lake_glue_db_us_east_1.amazon_security_lake_table_us_east_1_cloud_trail_mgmt_2_0"
 _TABLE = "cloudtrail_logs"
 _LOGS = "logs/**/*.json.gz"
 _BEFORE = timedelta(days=30)
@@ -56,7 +59,7 @@ def _list(*, is_json: bool) -> int:
 
 def wanted_by(question: AuditQuestion, arguments: Arguments, now: datetime) -> AskedQuestion:
     """Return the question with its options and its SQL statement, built from the flags. Raises UsageError."""
-    dialect = DIALECTS[arguments.text("--dialect")]
+    dialect = _DIALECTS[arguments.text("--dialect")]
     since = arguments.text("--since")
     moment = time_of(since, now) if since else None
     session = session_in(arguments)
@@ -70,8 +73,12 @@ def wanted_by(question: AuditQuestion, arguments: Arguments, now: datetime) -> A
 
         files = named or _LOGS
         return AskedQuestion(question, options, dialect, files, standalone(question, options, files), begin)
+    if dialect == OCSF and not named:
+        hint = f"add `--from`, with your region: {_LAKE_TABLE}"
+        raise UsageError("`--dialect ocsf` needs the name of Security Lake's table", hint=hint)
     table = _table(named)
-    sql = whole(question, options, dialect, table, days_of(begin, end))
+    days = days_of_lake(begin, end) if dialect == OCSF else days_of(begin, end)
+    sql = whole(question, options, dialect, table, days)
     return AskedQuestion(question, options, dialect, table, sql, begin)
 
 
@@ -120,6 +127,8 @@ COMMAND = Command(
         "With --run, the result is shown as `dsops audit report` shows it. AWS bills for the bytes scanned;\n"
         "the number is printed at the end. Ctrl-C and --timeout stop the query.\n"
         "\n"
+        "With --dialect ocsf, the SQL queries a table of Amazon Security Lake.\n"
+        "\n"
         "  dsops audit sql failures --begin 2026-11-01\n"
         "  dsops audit sql failures --since 7d --run --store audit --workgroup security\n"
         "  dsops audit sql history --session deploy-7 --dialect duckdb --from 'logs/**/*.json.gz'"
@@ -128,9 +137,9 @@ COMMAND = Command(
     flags=(
         Flag(
             "--dialect",
-            "the SQL engine",
+            "the SQL engine; `ocsf` is Athena with a table of Amazon Security Lake",
             value="ENGINE",
-            choices=tuple(DIALECTS),
+            choices=tuple(_DIALECTS),
             default=ATHENA.name,
             own_variable="DSOPS_AUDIT_DIALECT",
         ),
