@@ -95,7 +95,7 @@ class Loop:
                 for descriptor in attendant.writers():
                     poll.register(descriptor, select.POLLOUT)
             waits = [seconds for attendant in self._attendants if (seconds := attendant.seconds()) is not None]
-            ready = {found for found, _ in poll.poll(1000 * min(waits) + 1 if waits else None)}
+            ready = {found for found, _ in poll.poll(1000 * min(*waits, 3600.0) + 1 if waits else None)}
             if self._reader in ready:
                 return
             for attendant in self._attendants:

@@ -18,6 +18,7 @@ import pytest
 from dsops.sandbox.control.launch import identity_variables, open_server
 from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
+from tests import throttled_node
 from tests.children import SECONDS, Child
 from tests.unit.sandbox.conftest import SEED
 
@@ -111,3 +112,10 @@ def test_a_secret_is_served_as_the_secrets_manager_agent_does(tmp_path: Path, se
         (400, "ResourceNotFoundException"),
         (400, "AccessDeniedException"),
     }
+
+
+def test_fifty_cold_roles_all_get_a_session_from_an_sts_that_throttles(tmp_path: Path) -> None:
+    """All calls share one pace, so that a throttled call is the exception: fewer than one for each role."""
+    outcome = throttled_node.run(tmp_path, 25.0)
+    assert (outcome.succeeded, outcome.accepted) == (throttled_node.ROLES, throttled_node.ROLES)
+    assert outcome.throttled < throttled_node.ROLES
