@@ -27,7 +27,9 @@ from bench.run import machine  # noqa: E402 - the folder above is on the path on
 from dsops.access.facts.folder import read_folder  # noqa: E402
 from dsops.access.facts.memory import without_collection  # noqa: E402
 from dsops.access.questions.assuming import Assumptions  # noqa: E402
+from dsops.access.questions.caller import caller_of  # noqa: E402
 from dsops.access.questions.evaluator import Evaluator  # noqa: E402
+from dsops.access.questions.path import ways_from  # noqa: E402
 from dsops.access.questions.who_can import WhoCan, who_can  # noqa: E402
 from tests.unit.access.company import READ, Company  # noqa: E402
 
@@ -43,6 +45,7 @@ OBJECT: Final = "`who-can s3:GetObject`"
 CHANGED: Final = "load and `who-can` after a change to one account"
 COMMAND: Final = "the same as a command: `dsops access who-can`"
 OPEN: Final = "`who-can` if all roles trust `*`"
+WAYS: Final = "all roles that one user can become (`what-can`, `path`)"
 ALL: Final = "all pairs of a caller and a role"
 MEMORY: Final = "memory after `who-can`"
 MEMORY_ALL: Final = "memory with all pairs"
@@ -74,7 +77,10 @@ class Measurement:
         self._costs[COMMAND] = self._command_seconds()
         opened = self._company.opened(world)
         self._timed(OPEN, lambda: self._ask(opened))
-        self._timed(ALL, lambda: assumptions.by(secret))
+        start = caller_of(world.identities[f"arn:aws:iam::{self._company.security}:user/dev-0"])
+        fresh = Assumptions(Evaluator(world, datetime.now(UTC)))
+        self._timed(WAYS, lambda: ways_from(fresh, start))
+        self._timed(ALL, lambda: [assumptions.of(arn) for arn in world.identities])
         self._costs[MEMORY_ALL] = _megabytes()
         return self._costs
 

@@ -51,8 +51,8 @@ class Company:
 
     def write(self, folder: Path) -> None:
         """Write the files of all accounts, and those of the organization."""
-        _write(folder / "organization.json", self._organization())
-        _write(folder / "identity-center.json", {"Assignments": []})
+        write_json(folder / "organization.json", self._organization())
+        write_json(folder / "identity-center.json", {"Assignments": []})
         for number in range(len(self.accounts)):
             self.write_account(folder, number)
 
@@ -68,14 +68,16 @@ class Company:
             ],
             "Policies": [_managed(arn, document) for arn, document in _managed_policies(account).items()],
         }
-        _write(own / "authorization-details.json", details)
-        _write(own / "account.json", {"Name": f"team-{number}", "Regions": [REGION], "HasAllRegions": True})
-        _write(own / "identity-providers.json", {"OpenIDConnectProviderList": [{"Arn": _provider(account)}]})
+        write_json(own / "authorization-details.json", details)
+        write_json(own / "account.json", {"Name": f"team-{number}", "Regions": [REGION], "HasAllRegions": True})
+        write_json(own / "identity-providers.json", {"OpenIDConnectProviderList": [{"Arn": _provider(account)}]})
         secrets = [{"Arn": _secret(account, name)} for name in ("app/config", "vault/key")]
-        _write(own / "resources" / f"secretsmanager.{REGION}.json", {"Resources": secrets})
-        for service in ("kms", "lambda", "sns", "sqs", "tags"):
-            _write(own / "resources" / f"{service}.{REGION}.json", {"Resources": []})
-        _write(own / "resources" / "s3.json", {"Resources": [_bucket(account)]})
+        write_json(own / "resources" / f"secretsmanager.{REGION}.json", {"Resources": secrets})
+        functions = {"Resources": self._functions(account)}
+        write_json(own / "resources" / f"lambda.{REGION}.json", functions)
+        for service in ("kms", "sns", "sqs", "tags"):
+            write_json(own / "resources" / f"{service}.{REGION}.json", {"Resources": []})
+        write_json(own / "resources" / "s3.json", {"Resources": [_bucket(account)]})
 
     @staticmethod
     def opened(world: OrganizationFacts) -> OrganizationFacts:
@@ -162,6 +164,11 @@ class Company:
             "GroupList": [],
             "AttachedManagedPolicies": [{"PolicyArn": _customer(account, 5 + position)}] if position < 5 else [],
         }
+
+    def _functions(self, account: str) -> list[dict[str, Any]]:
+        """Return the functions of an account."""
+        del account
+        return []
 
     def _organization(self) -> dict[str, Any]:
         units = [f"ou-root-{number:08}" for number in range(_UNITS)]
@@ -295,6 +302,7 @@ def _role(account: str, name: str, trust: Any, inline: Any, managed: tuple[str, 
     }
 
 
-def _write(path: Path, value: object) -> None:
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file, in folders that it makes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=1), encoding="utf-8")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsops.access.facts.world import Gap, OrganizationFacts
-from dsops.access.questions.assuming import ASSUME, Assumptions
+from dsops.access.questions.assuming import ASSUME, Assumption, Assumptions
 from dsops.access.questions.caller import caller_of
 from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.topic import Topic
@@ -120,3 +120,27 @@ def test_a_statement_with_not_resource_gives_the_permission_for_other_roles() ->
     )
 
     assert "yes role/Reader" == ways_of(who_can_read(world))["user/alice"]
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(seeds().map(lambda seed: world_of(**seed)), st.lists(OF_CALLERS, max_size=2))
+def test_what_a_principal_assumes_is_who_assumes_a_role(world: OrganizationFacts, gaps: list[Gap]) -> None:
+    """Both directions have the same answers: the roles of a principal, and the principals of a role."""
+    world = world._replace(gaps=(*world.gaps, *gaps))
+    one, other = (Assumptions(Evaluator(world, NOW)) for _ in range(2))
+    roles = [identity.arn for identity in world.identities.values() if identity.kind == "role"]
+    of_roles = {(role, *_said(each)) for role in roles for each in one.of(role)}
+
+    of_principals = {(role, *_said(each)) for arn in world.identities for role, each in other.by(arn)}
+    inside = {
+        (role, *_said(each))
+        for identity in world.identities.values()
+        for role, each in Assumptions(Evaluator(world, NOW)).by(identity.arn, identity.account)
+    }
+
+    assert of_principals == {entry for entry in of_roles if entry[1] in world.identities}
+    assert inside == {entry for entry in of_principals if entry[0].split(":")[4] == entry[1].split(":")[4]}
+
+
+def _said(assumption: Assumption) -> tuple[str, str, str, str]:
+    return assumption.caller.name, assumption.caller.session, assumption.action, assumption.answer.verdict

@@ -11,7 +11,15 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
-from dsops.access.pictures.make import AccessEdge, AccessGraph, AccessNode, graph_of_all, graph_of_goal
+from dsops.access.pictures.make import (
+    AccessEdge,
+    AccessGraph,
+    AccessNode,
+    PictureLimits,
+    graph_of_all,
+    graph_of_goal,
+    graph_of_principal,
+)
 from dsops.access.pictures.mermaid import access_mermaid
 from dsops.access.pictures.open_graph import open_graph_text
 from dsops.access.pictures.svg import access_svg
@@ -20,6 +28,7 @@ from dsops.access.questions.evaluator import Evaluator
 from dsops.cli import main
 from tests.unit.access.worlds import ACCOUNT, FOREIGN, NOW, OTHER, READ, SECRET, policy, trust, world_of
 
+ALL = PictureLimits()
 HOP = policy({"Action": "sts:AssumeRole"})
 ACCOUNTS: Final[dict[str, Any]] = {
     ACCOUNT: {
@@ -97,9 +106,9 @@ OPEN_GRAPH: Final = {
 """What BloodHound's page on OpenGraph says of a payload, without the parts that dsops does not write."""
 
 
-def questions() -> tuple[Evaluator, Assumptions]:
-    """Return what answers questions about the accounts above."""
-    evaluator = Evaluator(world_of(ACCOUNTS), NOW)
+def questions(accounts: dict[str, Any] = ACCOUNTS) -> tuple[Evaluator, Assumptions]:
+    """Return what answers questions about accounts."""
+    evaluator = Evaluator(world_of(accounts), NOW)
     return evaluator, Assumptions(evaluator)
 
 
@@ -119,7 +128,7 @@ def edges_of(graph: AccessGraph) -> set[tuple[str, str, str]]:
 
 def test_the_ways_to_a_goal() -> None:
     """The graph has the best way of each principal, and nobody who can't reach the goal."""
-    graph = graph_of_goal(*questions(), READ, SECRET, (0, 0))
+    graph = graph_of_goal(*questions(), READ, SECRET, ALL)
 
     assert {
         ("role/Reader", "prod/db-000000", "yes"),
@@ -136,8 +145,8 @@ def test_the_ways_to_a_goal() -> None:
 @pytest.mark.parametrize(("limits", "drawn"), [((0, 2), 7), ((5, 0), 5), ((2, 1), 2)])
 def test_limits(limits: tuple[int, int], drawn: int) -> None:
     """Ways that are too long, or too many, are left out, and the number of the principals on them is told."""
-    everything = graph_of_goal(*questions(), READ, SECRET, (0, 0))
-    graph = graph_of_goal(*questions(), READ, SECRET, limits)
+    everything = graph_of_goal(*questions(), READ, SECRET, ALL)
+    graph = graph_of_goal(*questions(), READ, SECRET, PictureLimits(*limits))
 
     assert len(graph.nodes) <= drawn
     assert len(everything.nodes) == len(graph.nodes) + graph.left_out
@@ -149,14 +158,14 @@ def test_limits(limits: tuple[int, int], drawn: int) -> None:
 
 def test_what_is_open_comes_first() -> None:
     """With little room, the way from outside is drawn rather than those within an account."""
-    graph = graph_of_all(*questions(), (2, 0))
+    graph = graph_of_all(*questions(), PictureLimits(2))
 
     assert {(FOREIGN, "role/Vendor", "conditional")} == edges_of(graph)
 
 
 def test_svg_has_frames_and_a_description() -> None:
     """Each account has one frame; each edge has one curve, and the words say the same."""
-    graph = graph_of_all(*questions(), (0, 0))
+    graph = graph_of_all(*questions(), ALL)
     text = access_svg(graph)
     root = ET.fromstring(text.encode())  # noqa: S314 - our own text
     names = {element.text for element in root.iter() if element.get("class") == "frame-name"}
@@ -170,7 +179,7 @@ def test_svg_has_frames_and_a_description() -> None:
 
 def test_mermaid_has_boxes_and_kinds_of_lines() -> None:
     """A way from outside has a thick line, and the goal its own style."""
-    text = access_mermaid(graph_of_goal(*questions(), READ, SECRET, (0, 0)))
+    text = access_mermaid(graph_of_goal(*questions(), READ, SECRET, ALL))
 
     assert re.search(rf'subgraph a\d+\["account {ACCOUNT}"\]', text)
     assert '==>|"open, conditional"|' in text
@@ -179,7 +188,7 @@ def test_mermaid_has_boxes_and_kinds_of_lines() -> None:
 
 def test_open_graph_has_the_form_that_bloodhound_reads() -> None:
     """The payload fits the schema, and each edge ends at a node of the payload."""
-    payload = json.loads(open_graph_text(graph_of_goal(*questions(), READ, SECRET, (0, 0))))
+    payload = json.loads(open_graph_text(graph_of_goal(*questions(), READ, SECRET, ALL)))
     jsonschema.validate(payload, OPEN_GRAPH)
     ids = {node["id"] for node in payload["graph"]["nodes"]}
     ends = {edge[side]["value"] for edge in payload["graph"]["edges"] for side in ("start", "end")}
@@ -195,6 +204,107 @@ def test_a_cycle_is_drawn() -> None:
     edges = tuple(AccessEdge(start, end, "sts:AssumeRole", "yes", is_open=False) for start, end in ("ab", "bc", "ca"))
 
     assert 3 == access_svg(AccessGraph("cycle", nodes, edges)).count('<path class="edge"')
+
+
+ADMINISTRATOR = policy({"Action": "*"})
+PASSES = policy({"Action": ["iam:PassRole", "lambda:CreateFunction", "lambda:InvokeFunction"]})
+WRITES = policy({"Action": ["iam:PutUserPolicy", "iam:CreateAccessKey"]})
+READER = {"trust": trust({"AWS": ACCOUNT}), "policies": [policy({"Action": READ})]}
+ESCALATING: Final[dict[str, Any]] = {
+    ACCOUNT: {
+        "secrets": {"prod/db": "x"},
+        "users": {"carol": {"policies": [PASSES]}, "dave": {"policies": [WRITES]}, "eve": {}},
+        "roles": {
+            "Runner": {
+                "trust": trust({"Service": "lambda.amazonaws.com"}),
+                "policies": [policy({"Action": [READ, "s3:*"]})],
+            },
+            "Boss": {"trust": trust({"Service": "lambda.amazonaws.com"}), "policies": [ADMINISTRATOR]},
+        },
+    }
+}
+
+
+def escalations_in(graph: AccessGraph) -> dict[tuple[str, str], tuple[bool, tuple[str, ...]]]:
+    """Return the ends of each escalation, whether it leads to an administrator, and its rules."""
+    return {
+        (short(edge.start), short(edge.end)): (edge.is_administrator, edge.rules) for edge in graph.edges if edge.rules
+    }
+
+
+def test_escalations_are_edges() -> None:
+    """Each principal and what it becomes is one edge with its rules; one that ends at its start is about itself."""
+    found = escalations_in(graph_of_all(*questions(ESCALATING), ALL))
+
+    assert (True, ("lambda-001",)) == found["user/carol", "role/Boss"]
+    assert (False, ("lambda-001",)) == found["user/carol", "role/Runner"]
+    assert "iam-007" in found["user/dave", "user/dave"][1]
+    assert not [start for start, _ in found if start == "user/eve"]
+    assert found == escalations_in(graph_of_all(*questions(ESCALATING), ALL))
+
+
+def test_escalations_of_a_principal_and_to_a_goal() -> None:
+    """A principal's picture has its own escalations; a goal's picture has those to principals that reach the goal."""
+    of_carol = graph_of_principal(*questions(ESCALATING), f"arn:aws:iam::{ACCOUNT}:user/carol", ALL)
+    goal = escalations_in(graph_of_goal(*questions(ESCALATING), READ, SECRET, ALL))
+
+    assert {"user/carol"} == {start for start, _ in escalations_in(of_carol)}
+    assert {("user/carol", "role/Boss"), ("user/carol", "role/Runner")} <= goal.keys()
+    assert "user/eve" not in {end for _, end in goal}
+
+
+def test_with_little_room_the_worst_escalation_is_drawn() -> None:
+    """Of the escalations of a principal, one that leads to an administrator comes first."""
+    drawn = escalations_in(graph_of_all(*questions(ESCALATING), PictureLimits(2)))
+
+    assert {("user/carol", "role/Boss"): (True, ("lambda-001",))} == drawn
+
+
+def test_escalations_in_each_format() -> None:
+    """SVG marks the principal in words and red, Mermaid the edge; BloodHound gets a kind of its own."""
+    graph = graph_of_all(*questions(ESCALATING), ALL)
+    svg, flowchart, payload = access_svg(graph), access_mermaid(graph), json.loads(open_graph_text(graph))
+    jsonschema.validate(payload, OPEN_GRAPH)
+    edges = [edge for edge in payload["graph"]["edges"] if edge["kind"] == "DsopsCanEscalate"]
+
+    assert 'class="edge failed"' in svg
+    assert "escalates by lambda-001" in svg
+    assert re.search(r"iam:PassRole on role Boss \(yes, escalates by lambda-001\)", svg)
+    assert '==>|"escalates by lambda-001"|' in flowchart
+    assert re.search(r"linkStyle [\d,]+ stroke:#d1242f", flowchart)
+    assert len(escalations_in(graph)) == len(edges)
+    assert {True, False} == {edge["properties"]["isadministrator"] for edge in edges}
+    assert all(edge["properties"]["rules"] for edge in edges)
+
+
+def many_accounts(count: int) -> dict[str, Any]:
+    """Return accounts that are alike but for one role, which only the first account has."""
+    accounts: dict[str, Any] = {
+        f"{number:012}": {
+            "users": {"carol": {"policies": [PASSES]}},
+            "roles": {
+                "Boss": ESCALATING[ACCOUNT]["roles"]["Boss"],
+                "Vendor": {"trust": trust({"AWS": FOREIGN}), "policies": [HOP]},
+            },
+        }
+        for number in range(1, count + 1)
+    }
+    accounts["000000000001"]["roles"]["Odd"] = {"trust": trust({"AWS": f"{2:012}"}), "policies": [HOP]}
+    return accounts
+
+
+def test_what_is_alike_in_many_accounts_is_drawn_once() -> None:
+    """Ways that differ only in the account are one way with their number, so that nothing else is left out."""
+    everything = graph_of_all(*questions(many_accounts(20)), ALL)
+    graph = graph_of_all(*questions(many_accounts(20)), PictureLimits(60, merges_alike=True))
+    alike = {(short(node.key), node.alike) for node in graph.nodes}
+
+    assert {("role/Vendor", 19), ("role/Boss", 19), ("user/carol", 19), ("role/Odd", 0), (FOREIGN, 0)} <= alike
+    assert 0 == graph.left_out
+    assert len(everything.nodes) == len(graph.nodes) + graph.alike
+    assert f"{graph.alike} more are alike" in access_svg(graph)
+    assert "and 19 alike" in access_svg(graph)
+    assert " and 19 alike" in access_mermaid(graph)
 
 
 EVIL: Final = 'x\n\x1b[31m<script>alert(1)</script>"]; click n1 "javascript:x" %%'
@@ -238,7 +348,7 @@ def test_the_command_writes_each_format(seed: str, capfd: pytest.CaptureFixture[
         assert capfd.readouterr().out.startswith(start)
     assert 0 == main(["access", "graph", "--from", seed, "--principal", "alice", "--json", "--out", "graph.json"])
     found = json.loads(Path("graph.json").read_text(encoding="utf-8"))
-    assert ["role/Reader"] == [short(edge["to"]) for edge in found["edges"]]
+    assert ["role/Reader"] == [short(edge["to"]) for edge in found["edges"] if not edge["rules"]]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
 from dsops.access.changes.affected import Sides, affected_topics, changed_arns, changed_documents
+from dsops.access.changes.escalated import new_escalations
 from dsops.access.escalations.find import Escalation
 from dsops.access.facts.world import Gap, OrganizationFacts, PolicyDocument
 from dsops.access.questions.answer import AccessAnswer
@@ -105,8 +106,13 @@ class _Side:
         return None
 
 
-def compare(before: OrganizationFacts, after: OrganizationFacts, now: datetime) -> Comparison:
-    """Return what the change opens and closes, with a request for each difference that the engine decides."""
+def compare(
+    before: OrganizationFacts, after: OrganizationFacts, now: datetime, *, has_escalations: bool = False
+) -> Comparison:
+    """Return what the change opens and closes, with a request for each difference that the engine decides.
+
+    `has_escalations`: whether the result contains new escalations, which takes more time.
+    """
     sides = (_Side(before, now), _Side(after, now))
     pair = Sides(before, after)
     changed = changed_documents(pair)
@@ -118,7 +124,11 @@ def compare(before: OrganizationFacts, after: OrganizationFacts, now: datetime) 
         changes += _of_topic(sides, action, resource, (ways[0], ways[1]))
     opened = tuple(change for change in changes if change.kind == "opened")
     closed = tuple(change for change in changes if change.kind == "closed")
-    return Comparison(opened, closed, after.gaps, max(0, len(topics) - MOST_QUESTIONS))
+    found = Comparison(opened, closed, after.gaps, max(0, len(topics) - MOST_QUESTIONS))
+    if not has_escalations:
+        return found
+    earlier, later = ((side.evaluator, side.assumptions) for side in sides)
+    return found._replace(escalations=new_escalations(earlier, later))
 
 
 def _roles_assumed_otherwise(sides: tuple[_Side, _Side], changed: tuple[PolicyDocument, ...]) -> tuple[str, ...]:

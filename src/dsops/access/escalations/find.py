@@ -68,6 +68,7 @@ class Escalations:
         self._assumptions = assumptions
         self._topics: dict[tuple[str, str, str], Topic] = {}
         self._options = Options(evaluator, self.gains)
+        self._about: dict[str, frozenset[str]] = {}
         self._gain_of: dict[tuple[str, str, bool, bool], Gain | None] = {}
 
     def unchecked(self) -> tuple[Rule, ...]:
@@ -111,11 +112,15 @@ class Escalations:
         """Whether the identity's policies mention every action that only they can allow."""
         if rule.target == "assumed" or self._options.have_policies(identity.account, rule):
             return True
-        return all(
-            any(document.mentions(lower_case(need.action)) for document in identity.policies)
-            for need in rule.needs
-            if need.action != ASSUME
-        )
+        return all(identity.arn in self._mentioning(need.action) for need in rule.needs if need.action != ASSUME)
+
+    def _mentioning(self, action: str) -> frozenset[str]:
+        """Return the ARNs of the users and roles whose policies mention the action."""
+        known = self._about.get(action)
+        if known is None:
+            about = self._evaluator.index.identities_about(lower_case(action))
+            known = self._about[action] = frozenset(identity.arn for identity in about)
+        return known
 
     def _by_rule(self, caller: AccessCaller, identity: IamIdentity, rule: Rule) -> Iterator[Escalation]:
         shared = self._shared_requests(caller, identity, rule)
@@ -167,7 +172,7 @@ class Escalations:
                 topic = self._topic(need, arn, boundary)
                 if not self._evaluator.may_allow(caller, topic):
                     break
-                answer = self._evaluator.ask(caller, topic)
+                answer = self._evaluator.decide(caller, topic)
                 if answer.verdict == "no":
                     break
                 answered.append(NeededRequest(need.action, arn, answer))

@@ -58,7 +58,9 @@ class Gains:
         self._evaluator = evaluator
         self._assumptions = assumptions
         self._reach: dict[str, tuple[IamIdentity, ...]] = {}
+        self._assumable: dict[str, tuple[IamIdentity, ...]] = {}
         self._administrators: dict[str, bool] = {}
+        self._administers: dict[tuple[str, str], bool] = {}
         self._topics: dict[tuple[str, str], Topic] = {}
         self._unnamed = Topic(_ANY_ACTION, "arn:aws:any-service:us-east-1:000000000000:any-resource")
 
@@ -88,13 +90,34 @@ class Gains:
         prefix = f"arn:{identity.arn.split(':')[1]}:iam::{identity.account}"
         caller = caller_of(identity)
         return any(
-            self._evaluator.ask(caller, self._topic(action, f"{prefix}:{kind}/{_NAME}")).is_possible
+            self._evaluator.decide(caller, self._topic(action, f"{prefix}:{kind}/{_NAME}")).is_possible
             for action, kind in (("iam:PutRolePolicy", "role"), ("iam:PutUserPolicy", "user"))
         )
 
     def administers(self, identity: IamIdentity, account: str) -> bool:
-        """Whether the identity reaches an administrator of the account."""
-        return any(member.account == account and self.is_administrator(member) for member in self.reach(identity))
+        """Whether the identity reaches an administrator of the account.
+
+        The roles of its own account are asked about first, because there are few.
+        """
+        key = identity.arn, account
+        known = self._administers.get(key)
+        if known is None:
+            is_found = identity.account == account and any(map(self.is_administrator, self._inside(identity)))
+            known = self._administers[key] = is_found or any(
+                member.account == account and self.is_administrator(member) for member in self.reach(identity)
+            )
+        return known
+
+    def _inside(self, identity: IamIdentity) -> Iterator[IamIdentity]:
+        """Yield the identity, and the roles of its account that it can assume without roles of other accounts."""
+        seen = {identity.arn}
+        waiting = [identity]
+        for current in waiting:
+            yield current
+            for role, assumption in self._assumptions.by(current.arn, identity.account):
+                if role not in seen and assumption.answer.is_possible:
+                    seen.add(role)
+                    waiting.append(self._evaluator.world.identities[role])
 
     def of(self, own: Sequence[IamIdentity], target: IamIdentity, *, is_changed: bool) -> Gain | None:
         """Return what the target can do and none of a caller's own identities can; None if nothing was found.
@@ -125,29 +148,37 @@ class Gains:
         for gain in islice(self._samples(target, shared), _MOST_SAMPLES):
             topic = self._topic(gain.action, gain.resource)
             is_denied = all(self._is_denied(one, topic) for one in callers)
-            if is_denied and self._evaluator.ask(changed, topic).is_possible:
+            if is_denied and self._evaluator.decide(changed, topic).is_possible:
                 return gain
         return None
 
     def _is_denied(self, caller: AccessCaller, topic: Topic) -> bool:
-        return not self._evaluator.may_allow(caller, topic) or self._evaluator.ask(caller, topic).verdict == "no"
+        return not self._evaluator.may_allow(caller, topic) or self._evaluator.decide(caller, topic).verdict == "no"
 
     def _reached(self, identity: IamIdentity) -> Iterator[IamIdentity]:
-        seen = {identity.arn}
+        seen: set[str] = set()
         waiting = [identity]
         while waiting:
             current = waiting.pop()
-            yield current
-            for role in self.assumable(current.arn):
-                if role.arn not in seen:
-                    seen.add(role.arn)
-                    waiting.append(role)
+            if current.arn in seen:
+                continue
+            # What a role reaches is known if it was asked before; then each of these roles reaches no others.
+            known = self._reach.get(current.arn)
+            new = [member for member in known or (current,) if member.arn not in seen]
+            seen.update(member.arn for member in new)
+            yield from new
+            if known is None:
+                waiting += (role for role in self.assumable(current.arn) if role.arn not in seen)
 
-    def assumable(self, arn: str) -> Iterator[IamIdentity]:
-        """Yield the roles that a user or role, given by its ARN, can assume. The first call computes all roles."""
-        for role, assumption in self._assumptions.by(arn):
-            if assumption.answer.is_possible:
-                yield self._evaluator.world.identities[role]
+    def assumable(self, arn: str) -> tuple[IamIdentity, ...]:
+        """Return the roles that a user or role, given by its ARN, can assume."""
+        known = self._assumable.get(arn)
+        if known is None:
+            identities = self._evaluator.world.identities
+            found = self._assumptions.by(arn)
+            known = tuple(identities[role] for role, assumption in found if assumption.answer.is_possible)
+            self._assumable[arn] = known
+        return known
 
     def _topic(self, action: str, resource: str) -> Topic:
         return self._topics.setdefault((action, resource), Topic(action, resource))

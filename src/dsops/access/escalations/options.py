@@ -119,7 +119,7 @@ class Options:
             if service == _NEEDS_PROFILE and any(role.instance_profiles for role in roles):
                 roles = [role for role in roles if role.instance_profiles]
             known = self._trusting[account, service] = [
-                role for role in roles if self._evaluator.ask(caller, Topic(ASSUME, role.arn)).verdict != "no"
+                role for role in roles if self._evaluator.decide(caller, Topic(ASSUME, role.arn)).verdict != "no"
             ]
         return known
 

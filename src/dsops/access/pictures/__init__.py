@@ -1,4 +1,4 @@
-"""Draw who can assume which role, and how a goal is reached: SVG, Mermaid, and OpenGraph for BloodHound.
+"""Draw who can assume which role, escalations, and how a goal is reached: SVG, Mermaid, and OpenGraph for BloodHound.
 
-The input is answers of `questions`; the output is text. Imports `facts` and `questions`; imported by `cli`.
+The input is answers of `questions` and `escalations`; the output is text. Imports both and `facts`; imported by `cli`.
 """

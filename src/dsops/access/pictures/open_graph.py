@@ -18,13 +18,14 @@ SOURCE_KIND: Final = "DsopsAws"
 _KINDS: Final = {
     "user": "DsopsAwsUser",
     "role": "DsopsAwsRole",
+    "group": "DsopsAwsGroup",
     "provider": "DsopsAwsProvider",
     "service": "DsopsAwsService",
     "outside": "DsopsAwsOutside",
     "resource": "DsopsAwsResource",
 }
 _ACCOUNT: Final = "DsopsAwsAccount"
-CAN_ASSUME, CAN_DO, CONTAINS = "DsopsCanAssume", "DsopsCanDo", "DsopsContains"
+CAN_ASSUME, CAN_DO, CAN_ESCALATE, CONTAINS = "DsopsCanAssume", "DsopsCanDo", "DsopsCanEscalate", "DsopsContains"
 
 
 def open_graph_text(graph: AccessGraph) -> str:
@@ -36,7 +37,10 @@ def open_graph_text(graph: AccessGraph) -> str:
     ]
     contains = [_edge(f"account:{node.account}", node.key, CONTAINS, {}) for node in graph.nodes if node.account]
     goals = {node.key for node in graph.nodes if node.kind == "resource"}
-    edges = [_of_edge(edge, CAN_DO if edge.end in goals else CAN_ASSUME) for edge in graph.edges]
+    edges = [
+        _of_edge(edge, CAN_ESCALATE if edge.rules else CAN_DO if edge.end in goals else CAN_ASSUME)
+        for edge in graph.edges
+    ]
     nodes = [_of_node(node) for node in graph.nodes]
     payload = {
         "metadata": {"source_kind": SOURCE_KIND},
@@ -60,6 +64,7 @@ def _of_edge(edge: AccessEdge, kind: str) -> Mapping[str, object]:
         "verdict": edge.verdict,
         "isopen": edge.is_open,
         "conditions": [clean(condition) for condition in edge.conditions],
+        **({"rules": list(edge.rules), "isadministrator": edge.is_administrator} if edge.rules else {}),
     }
     return _edge(edge.start, edge.end, kind, properties)
 

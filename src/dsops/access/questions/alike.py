@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator
 from typing import Final, NamedTuple
 
 from dsops.access.questions.caller import KnownKeys
-from dsops.policy import PolicySet, Request, Statement, lower_case, variable_keys
+from dsops.policy import PolicySet, Principal, Request, Statement, lower_case, variable_keys
 
 _SERVICE_LINKED: Final = ":role/aws-service-role/"
 
@@ -31,19 +31,23 @@ class ConsultedParts(NamedTuple):
         keys = {key: None for statement in statements for key in keys_of(statement)}
         return cls(tuple(keys), tuple(statement for statement in statements if statement.principals is not None))
 
-    def seen_of(self, request: Request, known: KnownKeys) -> Hashable:
-        """Return all that the policies see of a caller. Two callers are alike if the values are equal."""
-        principal = request.principal
-        context = {lower_case(key): values for key, values in request.context.items()} if self.keys else {}
+    def seen_of(self, principal: Principal, account: str) -> Hashable:
+        """Return what the policies see of a principal, for a resource of the account.
+
+        Two callers are alike if this and `values_of` are equal.
+        """
         return (
             principal.kind,
             bool(principal.account),
-            principal.account == request.resource_account,
+            principal.account == account,
             _SERVICE_LINKED in principal.issuer_arn,
             tuple(statement.principals.reach(principal) for statement in self.statements if statement.principals),
-            tuple(context.get(key) for key in self.keys),
-            known.are_open(self.keys),
         )
+
+    def values_of(self, request: Request, known: KnownKeys) -> Hashable:
+        """Return the values of the condition keys, and which of them are open."""
+        context = {lower_case(key): values for key, values in request.context.items()}
+        return tuple(context.get(key) for key in self.keys), known.are_open(self.keys)
 
 
 def keys_of(statement: Statement) -> Iterator[str]:

@@ -5,7 +5,7 @@ Most statements about sts:AssumeRole name the roles. So a role that trusts a who
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -13,7 +13,7 @@ from dsops.access.facts.world import IamIdentity, PolicyDocument
 from dsops.access.questions.evaluator import Evaluator
 
 _ACTION: Final = "sts:assumerole"
-_ANY: Final = "*"
+ANY_ROLE: Final = "*"
 _NOT_EXACT: Final = frozenset("*?$")
 
 
@@ -39,7 +39,7 @@ class AssumePermissions:
     def in_account(self, role: str, account: str) -> Iterator[IamIdentity]:
         """Yield the users and roles of an account who may have the permission to assume the role."""
         by_role = self._of_account(account)
-        for key in (role, _ANY):
+        for key in (role, ANY_ROLE):
             yield from by_role.get(key, ())
 
     def by_name(self, role: str) -> Sequence[IamIdentity]:
@@ -49,7 +49,7 @@ class AssumePermissions:
     @property
     def for_any(self) -> Sequence[IamIdentity]:
         """The users and roles of any account who may have the permission for roles that they don't name."""
-        return self._by_role.get(_ANY, ())
+        return self._by_role.get(ANY_ROLE, ())
 
     @cached_property
     def _by_role(self) -> dict[str, list[IamIdentity]]:
@@ -65,15 +65,16 @@ class AssumePermissions:
         if known is None:
             known = self._by_account[account] = {}
             for identity in self._mentioning.get(account, ()):
-                for role in self._roles_of(identity):
+                for role in self.roles_of(identity):
                     known.setdefault(role, []).append(identity)
         return known
 
-    def _roles_of(self, identity: IamIdentity) -> Iterable[str]:
+    def roles_of(self, identity: IamIdentity) -> Collection[str]:
+        """Return the ARNs of the roles that the policies of a user or role may allow to assume; `*` for several."""
         if self._gaps.hides_policies_of(identity):
-            return (_ANY,)
+            return (ANY_ROLE,)
         roles = frozenset().union(*map(self._roles, identity.policies))
-        return (_ANY,) if _ANY in roles else roles
+        return (ANY_ROLE,) if ANY_ROLE in roles else roles
 
     def _roles(self, document: PolicyDocument) -> frozenset[str]:
         known = self._roles_in.get(id(document))
@@ -88,12 +89,12 @@ def _roles_in(document: PolicyDocument) -> Iterator[str]:
         return
     policy = document.policy
     if policy is None:
-        yield _ANY
+        yield ANY_ROLE
         return
     for statement in policy.statements:
         if statement.effect == "Allow" and statement.actions.matches(_ACTION):
             resources = statement.resources
             if resources is None or resources.is_negated:
-                yield _ANY
+                yield ANY_ROLE
             else:
-                yield from (text if _NOT_EXACT.isdisjoint(text) else _ANY for text in resources.written)
+                yield from (text if _NOT_EXACT.isdisjoint(text) else ANY_ROLE for text in resources.written)

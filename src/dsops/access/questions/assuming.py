@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple
 
 from dsops.access.facts.world import Gap, IamIdentity
 from dsops.access.questions.answer import AccessAnswer
-from dsops.access.questions.assume_permissions import AssumePermissions
+from dsops.access.questions.assume_permissions import ANY_ROLE, AssumePermissions
 from dsops.access.questions.caller import AccessCaller, caller_of, callers_beyond, named_sessions
 from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.topic import Topic
+from dsops.access.questions.trust_index import TrustIndex, trusting_statements
 from dsops.arn import parse_arn
-from dsops.policy import Statement, is_unique_id
+from dsops.policy import is_unique_id
 
+_NO_IDENTITIES: Final[Sequence[IamIdentity]] = ()
 ASSUME: Final = "sts:AssumeRole"
 _BY_PROVIDER: Final = {"web-identity": "sts:AssumeRoleWithWebIdentity", "saml": "sts:AssumeRoleWithSAML"}
 SIGN_IN_PREFIX: Final = "AWSReservedSSO_"
@@ -31,17 +33,25 @@ class Assumption(NamedTuple):
 
 
 class Settled:
-    """The callers that need no further look in one question. Their number only grows."""
+    """The principals that need no further look in one question, by their names. Their number only grows."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
         self._rest: dict[int, Sequence[IamIdentity]] = {}
 
-    def rest_of(self, identities: Sequence[IamIdentity]) -> Sequence[IamIdentity]:
-        """Return the users and roles of a list that are not settled. Each one that is settled is looked at once."""
-        rest = self._rest.get(id(identities), identities)
+    def rest_of(self, identities: Collection[IamIdentity] | Mapping[str, IamIdentity]) -> Sequence[IamIdentity]:
+        """Return the users and roles of a collection that are not settled. Each one that is settled is looked at once.
+
+        The collection has to exist as long as this object.
+        """
+        rest = self._rest.get(id(identities))
+        if rest is None:
+            rest = [*(identities.values() if isinstance(identities, Mapping) else identities)]
         self._rest[id(identities)] = rest = [identity for identity in rest if identity.arn not in self.names]
         return rest
+
+
+_NONE_SETTLED: Final = Settled()
 
 
 class Assumptions:
@@ -51,7 +61,8 @@ class Assumptions:
         self._evaluator = evaluator
         self._world = evaluator.world
         self._of_role: dict[str, tuple[Assumption, ...]] = {}
-        self._by_caller: dict[str, list[tuple[str, Assumption]]] | None = None
+        self._by_caller: dict[tuple[str, str], tuple[tuple[str, Assumption], ...]] = {}
+        self._topics: dict[tuple[str, str], Topic] = {}
         self._callers: dict[str, AccessCaller] = {}
 
     def of(self, role_arn: str, settled: Settled | None = None) -> Sequence[Assumption]:
@@ -78,15 +89,29 @@ class Assumptions:
         else:
             yield from self._asked(role, self._beyond(role), Settled())
 
-    def by(self, name: str) -> tuple[tuple[str, Assumption], ...]:
-        """Return the roles that a principal can assume, given by its name. The first call computes all roles."""
-        if self._by_caller is None:
-            self._by_caller = {}
-            for identity in self._world.identities.values():
-                if identity.kind == "role":
-                    for assumption in self.of(identity.arn):
-                        self._by_caller.setdefault(assumption.caller.name, []).append((identity.arn, assumption))
-        return tuple(self._by_caller.get(name, ()))
+    def by(self, arn: str, within: str = "") -> tuple[tuple[str, Assumption], ...]:
+        """Return the roles that a user or role, given by its ARN, can assume; `within`: only those of this account."""
+        within = within if self._has_several_accounts else ""
+        known = self._by_caller.get((arn, within))
+        if known is None:
+            known = self._by_caller[arn, within] = tuple(self.unsettled_by(arn, Settled(), within))
+        return known
+
+    def unsettled_by(self, arn: str, settled: Settled, within: str = "") -> Iterator[tuple[str, Assumption]]:
+        """Yield the roles that a user or role can assume, without those in `settled`, which may grow meanwhile."""
+        identity = self._world.identities.get(arn)
+        if identity is None:
+            return
+        caller, permitted = self._caller(identity), self._permissions.roles_of(identity)
+        roles = {role.arn: role for role in self._trusts.trusting(identity, permitted, within, settled.rest_of)}
+        sessions: dict[str, list[AccessCaller]] = {}
+        for role, session in self._sessions.get(arn, ()):
+            sessions.setdefault(role.arn, []).append(session)
+            roles[role.arn] = role
+        for role in roles.values():
+            if within in ("", role.account) and role.arn not in settled.names:
+                callers = (caller, *sessions.get(role.arn, ()))
+                yield from ((role.arn, each) for each in self._asked(role, callers, _NONE_SETTLED))
 
     def gap_of(self, role: IamIdentity) -> Gap | None:
         """Return why it is unknown who can assume the role; None if it is known."""
@@ -100,35 +125,54 @@ class Assumptions:
 
     def _asked(self, role: IamIdentity, callers: Iterable[AccessCaller], settled: Settled) -> Iterator[Assumption]:
         """Yield the callers who can assume the role."""
-        topics: dict[str, Topic] = {}
         candidates = {(caller.name, caller.session): caller for caller in callers}
         for (name, _), caller in sorted(candidates.items(), key=lambda item: not item[0][1]):
             if name in settled.names:
                 continue
             action = _BY_PROVIDER.get(caller.principal.kind, ASSUME)
-            topic = topics.get(action) or topics.setdefault(action, Topic(action, role.arn))
-            answer = self._evaluator.ask(caller, topic)
+            topic = self._topics.get((action, role.arn))
+            if topic is None:
+                topic = self._topics[action, role.arn] = Topic(action, role.arn)
+            answer = self._evaluator.decide(caller, topic)
             if answer.verdict != "no":
                 yield from (Assumption(named, action, answer) for named in self._people(caller, role))
 
     def _candidates(self, role: IamIdentity, settled: Settled) -> Iterator[AccessCaller]:
         """Yield the callers that the role's trust policy names."""
-        for statement in _trusting(role):
+        for statement in trusting_statements(role):
             principals = statement.principals
             for kind, text in principals.written if principals is not None else ():
                 if kind == "AWS":
                     yield from map(self._caller, self._named(text, role, settled))
-            yield from named_sessions(self._world, statement)
+            yield from named_sessions(self._evaluator.roles_by_name, statement)
         yield from self._beyond(role)
 
     def _beyond(self, role: IamIdentity) -> Iterator[AccessCaller]:
         """Yield the callers without an account of this world that the role's trust policy names."""
-        for statement in _trusting(role):
+        for statement in trusting_statements(role):
             yield from callers_beyond(self._world, statement, role.arn)
 
     @cached_property
     def _permissions(self) -> AssumePermissions:
         return AssumePermissions(self._evaluator)
+
+    @cached_property
+    def _has_several_accounts(self) -> bool:
+        return len({identity.account for identity in self._world.identities.values()}) > 1
+
+    @cached_property
+    def _trusts(self) -> TrustIndex:
+        return TrustIndex(self._world, ANY_ROLE)
+
+    @cached_property
+    def _sessions(self) -> dict[str, list[tuple[IamIdentity, AccessCaller]]]:
+        """The ARNs of roles -> the roles that trust one of their sessions by its name."""
+        sessions: dict[str, list[tuple[IamIdentity, AccessCaller]]] = {}
+        for role in self._world.identities.values():
+            for statement in trusting_statements(role) if role.kind == "role" else ():
+                for caller in named_sessions(self._evaluator.roles_by_name, statement):
+                    sessions.setdefault(caller.name, []).append((role, caller))
+        return sessions
 
     @cached_property
     def _by_id(self) -> dict[str, IamIdentity]:
@@ -163,7 +207,7 @@ class Assumptions:
         `*` names each principal of the role's own account itself, so that none of them needs a permission.
         """
         if text == "*":
-            yield from self._own.get(role.account, ())
+            yield from settled.rest_of(self._own.get(role.account, _NO_IDENTITIES))
             yield from self._permissions.by_name(role.arn)
             others = settled.rest_of(self._permissions.for_any)
             yield from (identity for identity in others if identity.account != role.account)
@@ -190,18 +234,3 @@ def _trusts_anyone(role: IamIdentity) -> bool:
     policy = role.trust.policy if role.trust is not None else None
     principals = [each.principals for each in (policy.statements if policy is not None else ()) if each.principals]
     return any(text == "*" for element in principals for _, text in element.written)
-
-
-_ASSUMING: Final = ("sts:assumerole", "sts:assumerolewithwebidentity", "sts:assumerolewithsaml")
-
-
-def _trusting(role: IamIdentity) -> Iterator[Statement]:
-    """Yield the Allow statements of the role's trust policy about assuming it."""
-    policy = role.trust.policy if role.trust is not None else None
-    for statement in policy.statements if policy is not None else ():
-        if statement.effect == "Allow" and _assumes(statement):
-            yield statement
-
-
-def _assumes(statement: Statement) -> bool:
-    return any(map(statement.actions.matches, _ASSUMING))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from dsops.access.facts.world import IamIdentity, OrganizationFacts, PolicyDocument
@@ -133,17 +133,17 @@ def _of_account(world: OrganizationFacts, text: str, partition: str) -> Iterator
         yield AccessCaller(read_caller(text))
 
 
-def named_sessions(world: OrganizationFacts, statement: Statement) -> Iterator[AccessCaller]:
+RolesByName = Mapping[tuple[str, str], Sequence[IamIdentity]]
+"""Maps accounts and names without paths to roles."""
+
+
+def named_sessions(roles: RolesByName, statement: Statement) -> Iterator[AccessCaller]:
     """Yield the sessions of this world's roles that a statement names by their ARNs, which lack the roles' paths."""
     principals = statement.principals
     for kind, text in principals.written if principals is not None else ():
         arn = parse_arn(text) if kind == "AWS" and ":assumed-role/" in text else None
-        if arn is None:
-            continue
-        name = arn.resource.split("/")[1]
-        for identity in world.identities.values():
-            if identity.kind == "role" and identity.account == arn.account and identity.name == name:
-                yield caller_of(identity, text)
+        for role in roles.get((arn.account, arn.resource.split("/")[1]), ()) if arn is not None else ():
+            yield caller_of(role, text)
 
 
 class KnownKeys(NamedTuple):

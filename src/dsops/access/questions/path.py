@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from dsops.access.questions.answer import AccessAnswer
-from dsops.access.questions.assuming import ASSUME, Assumption, Assumptions
+from dsops.access.questions.assuming import ASSUME, Assumption, Assumptions, Settled
 from dsops.access.questions.caller import AccessCaller
 from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.topic import Topic
@@ -22,11 +22,16 @@ def ways_from(assumptions: Assumptions, caller: AccessCaller) -> list[Way]:
     order = count()
     waiting: list[tuple[tuple[int, int, int], int, Way]] = []
 
+    settled = Settled()  # A later way to such a role is no better, because the ways come in the order of their cost.
+    settled.names.add(caller.name)
+
     def expand(name: str, way: Way) -> None:
-        for role, assumption in assumptions.by(name):
-            if role not in best and role != caller.name:
+        for role, assumption in assumptions.unsettled_by(name, settled):
+            if role not in best:
                 longer = Way((*way.steps, _step(role, assumption)))
                 heappush(waiting, (cost_of(longer), next(order), longer))
+                if assumption.answer.verdict == "yes":
+                    settled.names.add(role)
 
     expand(caller.name, Way(()))
     while waiting:

@@ -121,7 +121,7 @@ def _candidates(evaluator: Evaluator, topic: Topic) -> Iterator[AccessCaller]:
     for statement in topic.relevant(document).statements:
         if statement.effect == "Allow":
             callers |= {caller.name: caller for caller in callers_beyond(evaluator.world, statement, topic.resource)}
-            yield from named_sessions(evaluator.world, statement)
+            yield from named_sessions(evaluator.roles_by_name, statement)
     yield from callers.values()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from dsops.access.facts.world import Gap, OrganizationFacts
 from dsops.access.questions.answer import AccessAnswer, ContentKeyCondition
@@ -14,6 +14,21 @@ from dsops.policy import SECRET_KEYS, Condition, lower_case
 from dsops.text import clean
 
 _HIDDEN = "***"
+MOST_PRINTED = 200
+"""The maximum number of entries that a list for people has. JSON has all."""
+
+
+def print_ways(world: OrganizationFacts, ways: Sequence[Way]) -> None:
+    """Write ways, at most MOST_PRINTED, and the number of the others."""
+    for way in ways[:MOST_PRINTED]:
+        print_way(world, way)
+    print_more(len(ways), 2)
+
+
+def print_more(count: int, indent: int) -> None:
+    """Write how many entries of a list are not printed."""
+    if count > MOST_PRINTED:
+        print_line(f"and {count - MOST_PRINTED:,} more: `--json` lists all", indent)
 
 
 def print_way(world: OrganizationFacts, way: Way) -> None:
@@ -37,10 +52,11 @@ def condition_texts(answers: Iterable[AccessAnswer]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for of_step in answers for text in _condition_texts(of_step)))
 
 
-def print_stopped(world: OrganizationFacts, stopped: Iterable[Stopped]) -> None:
+def print_stopped(world: OrganizationFacts, stopped: Sequence[Stopped]) -> None:
     """Write the principals that have a permission and can't use it, with what stops them."""
-    for entry in stopped:
+    for entry in stopped[:MOST_PRINTED]:
         print_line(f"{caller_text(world, entry.caller)}: {reason_text(entry.answer)}", 2)
+    print_more(len(stopped), 2)
 
 
 def print_gaps(world: OrganizationFacts, gaps: Iterable[Gap], indent: int) -> None:

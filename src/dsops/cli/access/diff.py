@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from dsops.access.changes.compare import Comparison, compare
-from dsops.access.changes.escalated import new_escalations
 from dsops.access.facts.cdk_folder import read_cdk_folder
 from dsops.access.facts.templates import read_plan
 from dsops.access.facts.world import OrganizationFacts, merge_worlds, overlaid
@@ -64,9 +63,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if base:
         merged = merge_worlds(base)
         before, after = overlaid(merged, before), overlaid(merged, after)
-    comparison = compare(before, after, runtime.now())
-    if arguments.text("--fail-on") == _ESCALATION:
-        comparison = comparison._replace(escalations=new_escalations(before, after, runtime.now()))
+    has_escalations = arguments.text("--fail-on") == _ESCALATION
+    comparison = compare(before, after, runtime.now(), has_escalations=has_escalations)
     runtime.report(DONE)
     chosen = "json" if arguments.switch("--json") else arguments.text("--format") or "text"
     if chosen == "json":

@@ -11,7 +11,15 @@ from dsops.access.escalations.rules import Rule
 from dsops.access.escalations.table import ESCALATION_RULES
 from dsops.access.facts.world import Gap, OrganizationFacts
 from dsops.access.questions.naming import arn_text, caller_text, find_principal
-from dsops.cli.access.answers import answer_value, gaps_value, print_conditions, print_gaps, print_line
+from dsops.cli.access.answers import (
+    MOST_PRINTED,
+    answer_value,
+    gaps_value,
+    print_conditions,
+    print_gaps,
+    print_line,
+    print_more,
+)
 from dsops.cli.access.facts import FROM, load_world, questions_of
 from dsops.cli.framework.command import Arguments, Command, Flag
 from dsops.cli.framework.output import Json, answer, answer_json
@@ -149,7 +157,7 @@ def _print(report: _Report, *, shows_all: bool) -> None:
         answer(heading(f"{counted(len(report.found), 'principal')} can gain more permissions", 1))
     else:
         answer(heading("no principal can gain more permissions, as far as the facts say", 1))
-    for name, ways in report.found.items():
+    for name, ways in [*report.found.items()][: None if shows_all else MOST_PRINTED]:
         answer(f"\n{clean(caller_text(report.world, ways[0].caller))}")
         groups = _by_rule(ways)
         shown = len(groups) if shows_all else _MOST_SHOWN
@@ -161,6 +169,8 @@ def _print(report: _Report, *, shows_all: bool) -> None:
         if report.steps.get(name, 0) > 1:
             print_line(f"becomes an administrator in {report.steps[name]} such steps", 2)
         _print_routes(report, name)
+    if not shows_all:
+        print_more(len(report.found), 0)
     if report.unchecked:
         types = ", ".join(dict.fromkeys(rule.resource_type.replace("-", " ") for rule in report.unchecked))
         answer("")

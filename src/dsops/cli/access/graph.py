@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from dsops.access.facts.world import OrganizationFacts
-from dsops.access.pictures.make import AccessGraph, graph_of_all, graph_of_goal, graph_of_principal
+from dsops.access.pictures.make import AccessGraph, PictureLimits, graph_of_all, graph_of_goal, graph_of_principal
 from dsops.access.pictures.mermaid import access_mermaid
 from dsops.access.pictures.open_graph import open_graph_text
 from dsops.access.pictures.svg import access_svg
@@ -57,8 +57,12 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     _check(arguments)
     chosen = "json" if arguments.switch("--json") else arguments.text("--format") or "svg"
     world = load_world(arguments, runtime)
-    default = _MOST_NODES if chosen in ("svg", "mermaid") else 0
-    limits = (arguments.integer("--limit") or default, arguments.integer("--depth") or 0)
+    is_picture = chosen in ("svg", "mermaid")
+    limits = PictureLimits(
+        arguments.integer("--limit") or (_MOST_NODES if is_picture else 0),
+        arguments.integer("--depth") or 0,
+        merges_alike=is_picture,
+    )
     graph = _graph(arguments, runtime, world, limits)
     text = _TEXTS[chosen](graph)
     if arguments.text("--out"):
@@ -82,7 +86,7 @@ def _check(arguments: Arguments) -> None:
         check_action_name(action)
 
 
-def _graph(arguments: Arguments, runtime: Runtime, world: OrganizationFacts, limits: tuple[int, int]) -> AccessGraph:
+def _graph(arguments: Arguments, runtime: Runtime, world: OrganizationFacts, limits: PictureLimits) -> AccessGraph:
     evaluator, assumptions = questions_of(world, runtime)
     action = arguments.operand(ACTION.name)
     if action:
@@ -107,6 +111,8 @@ def _json(graph: AccessGraph) -> str:
             "verdict": edge.verdict,
             "is_open": edge.is_open,
             "conditions": list(edge.conditions),
+            "rules": list(edge.rules),
+            "is_administrator": edge.is_administrator,
         }
         for edge in graph.edges
     ]
@@ -123,8 +129,9 @@ _TEXTS: Final[Mapping[str, Callable[[AccessGraph], str]]] = {
 GRAPH = Command(
     help=(
         "Draw who can assume which role, or how principals reach a resource, or what a principal can become.\n"
-        "Each account has a frame. Ways under conditions are dotted; ways from outside of the facts are red\n"
-        "and marked `open`. The most important ways are drawn, and the number of the others is told.\n\n"
+        "Each account has a frame. Ways under conditions are dotted. Ways from outside of the facts, marked\n"
+        "`open`, and escalations, marked `escalates by`, are red. In svg and mermaid, of ways that differ only\n"
+        "in the account one is drawn. The most important ways are drawn, and the number of the others is told.\n\n"
         "  dsops access graph --from details.json --out roles.svg\n"
         "  dsops access graph secretsmanager:GetSecretValue prod/db --from seed.yaml --format mermaid\n"
         "  dsops access graph --from facts/ --format opengraph --out bloodhound.json"

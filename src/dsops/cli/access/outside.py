@@ -9,7 +9,15 @@ from dsops.access.questions.assuming import ASSUME, Assumptions
 from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.naming import arn_text, caller_text
 from dsops.access.questions.outside import OutsideUse, external_uses, public_uses
-from dsops.cli.access.answers import answer_value, gaps_value, print_conditions, print_gaps, print_line
+from dsops.cli.access.answers import (
+    MOST_PRINTED,
+    answer_value,
+    gaps_value,
+    print_conditions,
+    print_gaps,
+    print_line,
+    print_more,
+)
 from dsops.cli.access.facts import FROM, load_world, questions_of
 from dsops.cli.framework.command import Arguments, Command
 from dsops.cli.framework.output import Json, answer, answer_json
@@ -44,14 +52,18 @@ def _show(arguments: Arguments, runtime: Runtime, find: _Find, words: str) -> in
 
 
 def _print(world: OrganizationFacts, uses: Sequence[OutsideUse]) -> None:
-    for caller in {use.caller.name: use.caller for use in uses}.values():
-        print_line(caller_text(world, caller), 2)
-        for use in uses:
-            if use.caller.name == caller.name:
-                is_bare = use.caller.outside and use.action == ASSUME and not use.needs_external_id
-                note = ", without external ID" if is_bare else ""
-                print_line(f"{use.action} on {arn_text(world, use.resource)}{note}", 4)
-                print_conditions([use.answer])
+    by_caller: dict[str, list[OutsideUse]] = {}
+    for use in uses:
+        by_caller.setdefault(use.caller.name, []).append(use)
+    for of_caller in [*by_caller.values()][:MOST_PRINTED]:
+        print_line(caller_text(world, of_caller[0].caller), 2)
+        for use in of_caller[:MOST_PRINTED]:
+            is_bare = use.caller.outside and use.action == ASSUME and not use.needs_external_id
+            note = ", without external ID" if is_bare else ""
+            print_line(f"{use.action} on {arn_text(world, use.resource)}{note}", 4)
+            print_conditions([use.answer])
+        print_more(len(of_caller), 4)
+    print_more(len(by_caller), 2)
 
 
 def _value(use: OutsideUse) -> Json:

@@ -12,6 +12,7 @@ from dsops.access.questions.path import refusal, ways_from
 from dsops.access.questions.what_can import ResourceUse, WhatCan, what_can
 from dsops.access.questions.who_can import Way
 from dsops.cli.access.answers import (
+    MOST_PRINTED,
     actions_text,
     condition_texts,
     gaps_value,
@@ -19,6 +20,7 @@ from dsops.cli.access.answers import (
     print_gaps,
     print_line,
     print_lines,
+    print_more,
     reason_text,
     steps_value,
 )
@@ -60,19 +62,23 @@ def _caller(world: OrganizationFacts, text: str) -> AccessCaller:
 def _print(world: OrganizationFacts, found: WhatCan) -> None:
     name = caller_text(world, found.caller)
     answer(heading(clean(f"{name} can become {counted(len(found.roles), 'role')}"), 1))
-    for way in found.roles:
+    for way in found.roles[:MOST_PRINTED]:
         _print_role(world, way)
-    count = counted(len({use.resource for use in found.uses}), "resource")
+    print_more(len(found.roles), 2)
+    by_resource: dict[str, list[ResourceUse]] = {}
+    for use in found.uses:
+        by_resource.setdefault(use.resource, []).append(use)
+    count = counted(len(by_resource), "resource")
     answer(f"\n{heading(clean(f'{name} can use {count}'), 1)}")
-    for resource in dict.fromkeys(use.resource for use in found.uses):
+    for resource, of_resource in [*by_resource.items()][:MOST_PRINTED]:
         print_line(arn_text(world, resource), 2)
         by_way: dict[tuple[str, ...], list[ResourceUse]] = {}
-        for use in found.uses:
-            if use.resource == resource:
-                by_way.setdefault((_through(world, use.way), *condition_texts(_answers(use))), []).append(use)
+        for use in of_resource:
+            by_way.setdefault((_through(world, use.way), *condition_texts(_answers(use))), []).append(use)
         for (through, *conditions), uses in by_way.items():
             print_line(f"{actions_text(use.action for use in uses)}{through}", 4)
             print_lines(conditions, 6)
+    print_more(len(by_resource), 2)
     print_gaps(world, found.gaps, 0)
 
 

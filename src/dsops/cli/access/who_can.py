@@ -5,7 +5,7 @@ from __future__ import annotations
 from dsops.access.facts.world import OrganizationFacts
 from dsops.access.questions.naming import arn_text, find_resource
 from dsops.access.questions.who_can import WhoCan, who_can
-from dsops.cli.access.answers import gaps_value, print_gaps, print_stopped, print_way, stopped_value, way_value
+from dsops.cli.access.answers import gaps_value, print_gaps, print_stopped, print_ways, stopped_value, way_value
 from dsops.cli.access.facts import FROM, load_world, questions_of
 from dsops.cli.framework.command import Arguments, Command, Operand
 from dsops.cli.framework.output import answer, answer_json, note
@@ -76,12 +76,10 @@ def _print(world: OrganizationFacts, found: WhoCan) -> None:
         answer(heading(clean(f"{counted(len(certain), 'principal')} can {what}"), 1))
     else:
         answer(heading(clean(f"no principal can {what}, as far as the facts say"), 1))
-    for way in certain:
-        print_way(world, way)
+    print_ways(world, certain)
     if uncertain:
         answer(heading(f"\n{counted(len(uncertain), 'principal')} perhaps", 1))
-        for way in uncertain:
-            print_way(world, way)
+        print_ways(world, uncertain)
     if found.stopped:
         answer(heading("\nallowed by their own policies, and stopped", 1))
         print_stopped(world, found.stopped)

@@ -11,6 +11,7 @@ met or not met. So three evaluations are enough:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Literal, NamedTuple, assert_never
 
 from dsops.policy.evaluation.consulted import Effect, Policies
@@ -92,6 +93,7 @@ def _is_relevant(unread_part: Unread, request: Request, policies: Policies, give
 _Says = Literal["nothing", "Allow", "Deny"]
 
 
+@cache
 def _stand_in(place: Place, says: _Says) -> Policy:
     """Return a policy that allows everything, denies everything, or contains no statement.
 
