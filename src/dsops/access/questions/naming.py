@@ -9,7 +9,6 @@ from dsops.access.facts.world import OrganizationFacts
 from dsops.access.questions.caller import ANY_OUTSIDE, AccessCaller
 from dsops.arn import is_account_id, parse_arn
 from dsops.errors import UsageError, nearest
-from dsops.text import counted
 
 _KINDS: Final = {"oidc-provider": "tokens of", "saml-provider": "SAML assertions of"}
 _WORDS: Final = {
@@ -97,7 +96,7 @@ def _only(arns: Iterable[str], text: str, kind: str, hint: str) -> str:
     if found:
         more = f" and {len(found) - _MOST_LISTED} more" if len(found) > _MOST_LISTED else ""
         raise UsageError(
-            f"`{text}` is the name of {counted(len(found), f'{kind}')}",
+            f"`{text}` is the name of {len(found)} {kind.replace(' or ', 's and ')}s",
             why=f"{', '.join(found[:_MOST_LISTED])}{more}",
             hint="write the ARN of one of them",
         )
