@@ -39,11 +39,16 @@ def tool(name: str, environ: Mapping[str, str]) -> str:
 
 
 def installed(
-    name: str, sources: Sequence[Path], commands: Sequence[Sequence[str]], environ: Mapping[str, str]
+    name: str,
+    sources: Sequence[Path],
+    commands: Sequence[Sequence[str]],
+    environ: Mapping[str, str],
+    *,
+    seconds: float = _INSTALL_SECONDS,
 ) -> Path:
     """The folder in which the commands ran once beside copies of the sources; each set of sources has its own folder.
 
-    Raises ToolMissingError if a command fails.
+    A command may take `seconds`. Raises ToolMissingError if a command fails.
     """
     refuse_download(name)
     mark = hashlib.sha256()
@@ -54,12 +59,17 @@ def installed(
     folder = cache / f"{name}-{mark.hexdigest()[:16]}"
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
-        _install(name, sources, commands, environ, folder)
+        _install(name, sources, commands, environ, folder, seconds)
     return folder
 
 
 def _install(
-    name: str, sources: Sequence[Path], commands: Sequence[Sequence[str]], environ: Mapping[str, str], folder: Path
+    name: str,
+    sources: Sequence[Path],
+    commands: Sequence[Sequence[str]],
+    environ: Mapping[str, str],
+    folder: Path,
+    seconds: float,
 ) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="installing-") as temporary:
         fresh = Path(temporary) / "fresh"
@@ -76,7 +86,7 @@ def _install(
                     capture_output=True,
                     text=True,
                     stdin=subprocess.DEVNULL,
-                    timeout=_INSTALL_SECONDS,
+                    timeout=seconds,
                 )
             except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
                 message_text = str(getattr(error, "stderr", "") or error).strip().splitlines()

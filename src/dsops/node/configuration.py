@@ -18,23 +18,15 @@ from dsops.document import Mapping, Node, Scalar, Sequence, parse_yaml
 from dsops.errors import ConfigError, ConfigNotFound, ConfigUnreadable, Where
 from dsops.input_file import read_file, reason
 from dsops.node.accounts import group_id, user_id
+from dsops.node.token_rules import TOKEN_KEYS, TokenRules
 from dsops.node.workloads import PeerRule, SecretRule, TokenCheck, Workload
 
-_KEYS: Final = ("config", "listen", "tokens", "metrics_port", "workloads")
+_KEYS: Final = ("config", "listen", "tokens", "metrics_port", "kubernetes", "spiffe", "workloads")
 _WORKLOAD_KEYS: Final = ("uid", "gid", "unit", "cgroup", "token_owner", "stores", "secrets")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _UNIT: Final = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(?:service|scope)")
 _MOST_BYTES: Final = 1 << 20
 _UNIX: Final = "unix:"
-
-TokenReader = Callable[[Node, Callable[[int, str, str], None]], TokenCheck | None]
-"""Reads the value of a key such as `kubernetes`. Its second argument reports a problem: line, message, hint."""
-
-TOKEN_KEYS: Final[MappingOf[str, TokenReader]] = {}
-"""Keys of a workload whose value says how tokens of another system are verified -> the function that reads the value.
-
-A workload has at most one of them.
-"""
 
 
 class ListenAddress(NamedTuple):
@@ -61,8 +53,8 @@ class NodeConfig(NamedTuple):
     workloads: tuple[Workload, ...]
 
 
-def load_node_config(path: str) -> NodeConfig:
-    """Read the file. Raises ConfigError with every problem."""
+def load_node_config(path: str, environ: MappingOf[str, str] | None = None) -> NodeConfig:
+    """Read the file. Raises ConfigError with every problem. `environ` is for the keys of token issuers."""
     try:
         data, _ = read_file(path, _MOST_BYTES + 1, check=lambda status: require_trusted(path, status))
         text = data.decode()
@@ -76,7 +68,7 @@ def load_node_config(path: str) -> NodeConfig:
     document = parse_yaml(text, path)
     problems = Problems()
     problems.extend(document.problems)
-    config = _NodeReader(path, problems).read(document.root) if not document.problems else None
+    config = _NodeReader(path, problems, environ or {}).read(document.root) if not document.problems else None
     problems.raise_any([path])
     if config is None:
         raise ConfigError(f"{path} can't be used: it is empty", hint="docs/how-to/node.md has an example")
@@ -98,8 +90,9 @@ def require_trusted(path: str, status: os.stat_result) -> None:
 class _NodeReader:
     """Checks every key of the file, and collects the problems."""
 
-    def __init__(self, file: str, problems: Problems) -> None:
+    def __init__(self, file: str, problems: Problems, environ: MappingOf[str, str]) -> None:
         self._file = file
+        self._environ = environ
         self._folder = os.path.dirname(os.path.abspath(file))
         self._problems = problems
 
@@ -109,6 +102,9 @@ class _NodeReader:
             self._add(root.line if root else 1, "", "the file is not a mapping of keys", "begin with `workloads:`")
             return None
         self._check_keys(root, _KEYS, "")
+        self._rules = TokenRules(
+            root, self._environ, lambda path, line, message, hint: self._add(line, path, message, hint)
+        )
         workloads = self._workloads(root)
         return NodeConfig(
             self._file,
@@ -162,15 +158,8 @@ class _NodeReader:
         named = [name for name in TOKEN_KEYS if node.get(name) is not None]
         if len(named) > 1:
             self._add(node.line, path, f"a workload has only one of {', '.join(named)}", "make two workloads")
-        for name in named[:1]:
-            value = node.get(name)
-            if value is not None:
-                return TOKEN_KEYS[name](value, self._reporter(f"{path}.{name}"))
-        return None
-
-    def _reporter(self, path: str) -> Callable[[int, str, str], None]:
-        """Return a function that reports a problem at this path."""
-        return lambda line, message, hint: self._add(line, path, message, hint)
+        value = node.get(named[0]) if named else None
+        return None if value is None else self._rules.check(named[0], value, f"{path}.{named[0]}")
 
     def _secrets(self, node: Mapping, path: str) -> SecretRule | None:
         value = node.get("secrets")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final
 
+from dsops.node.pods import PodConnections
 from dsops.node.processes import PeerProcess, holders_of, process_facts
 from dsops.node.socket_owner import SocketOwner, SocketOwners, overflow_uid
 
@@ -24,12 +25,21 @@ _NO_PROCESSES: tuple[PeerProcess, ...] = ()
 class Peer:
     """The other end of a connection: its user, and on demand the processes that hold it."""
 
-    __slots__ = ("_find", "_processes", "uid")
+    __slots__ = ("_find", "_is_in_pod", "_processes", "uid")
 
-    def __init__(self, uid: int, find: Callable[[], tuple[PeerProcess, ...]] = lambda: _NO_PROCESSES) -> None:
-        """`find` returns the processes that hold the connection; it may raise OSError or ValueError."""
+    def __init__(
+        self,
+        uid: int | None,
+        find: Callable[[], tuple[PeerProcess, ...]] = lambda: _NO_PROCESSES,
+        is_in_pod: Callable[[str], bool] | None = None,
+    ) -> None:
+        """`find` returns the processes that hold the connection; it may raise OSError or ValueError.
+
+        `uid` is None for a peer in another network namespace, of which only `is_in_pod` knows more.
+        """
         self.uid = uid
         self._find = find
+        self._is_in_pod = is_in_pod
         self._processes: tuple[PeerProcess, ...] | None = None
 
     @property
@@ -42,6 +52,12 @@ class Peer:
                 found = ()
             self._processes = found if all(process.uid == self.uid for process in found) else ()
         return self._processes
+
+    def is_in_pod(self, pod_uid: str) -> bool:
+        """Whether it is proven that every process of the peer is in the Kubernetes pod."""
+        if self._is_in_pod is not None:
+            return self._is_in_pod(pod_uid)
+        return bool(self.processes) and all(process.pod == pod_uid for process in self.processes)
 
     @property
     def known_process(self) -> PeerProcess | None:
@@ -56,6 +72,7 @@ class PeerLookup:
         self._owners = owners or SocketOwners(proc=proc)
         self._proc = proc
         self._unknown_uid = overflow_uid(proc)
+        self._pods = PodConnections(proc)
 
     def close(self) -> None:
         """Close the connection to the kernel."""
@@ -75,8 +92,14 @@ class PeerLookup:
         return Peer(uid, lambda: (_connected_process(connection, self._proc),))
 
     def _tcp_peer(self, connection: socket.socket) -> Peer | None:
-        """A connection from another network namespace or machine has no socket here, and so no owner."""
-        owner = self._owners.owner(connection) if _is_of_this_machine(connection) else None
+        """A connection from another network namespace has no socket here, and so no owner.
+
+        At a link-local address, which only this machine's namespaces reach, it may be of a pod.
+        """
+        if not _is_of_this_machine(connection):
+            is_of_pod = _is_at_link_local(connection)
+            return Peer(None, is_in_pod=lambda pod_uid: self._pods.hold(connection, pod_uid)) if is_of_pod else None
+        owner = self._owners.owner(connection)
         if owner is None:
             return None
         return Peer(owner.uid, lambda: self._holders(connection, owner))
@@ -92,6 +115,13 @@ def _is_of_this_machine(connection: socket.socket) -> bool:
     try:
         ours, theirs = connection.getsockname()[0], connection.getpeername()[0]
         return bool(ours == theirs or (ip_address(ours).is_loopback and ip_address(theirs).is_loopback))
+    except (OSError, ValueError):
+        return False
+
+
+def _is_at_link_local(connection: socket.socket) -> bool:
+    try:
+        return ip_address(connection.getsockname()[0].partition("%")[0]).is_link_local
     except (OSError, ValueError):
         return False
 

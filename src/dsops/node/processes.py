@@ -11,9 +11,13 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-_FOLDER_FLAGS: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+FOLDER_FLAGS: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _MOST_BYTES: Final = 65_536
 _UNIT: Final = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(?:service|scope|socket|mount|swap|slice)")
+_POD: Final = re.compile(r"(?:kube[a-z-]*-)?pod([0-9A-Za-z_-]{1,64}?)(?:\.slice)?")
+"""The name of a pod's cgroup, by the kubelet's driver for systemd, or its own (`cgroupfs`)."""
+_ABOVE_PODS: Final = ("kube", "burstable", "besteffort", "pod")
+"""How the kubelet's cgroups begin; the later ones if the path begins inside of `kubepods`."""
 _DELETED: Final = " (deleted)"
 _ROOT: Final = 0
 
@@ -30,11 +34,13 @@ class PeerProcess(NamedTuple):
     """The path in the unified hierarchy, or in systemd's own hierarchy on a machine with cgroup v1; "" if unknown."""
     unit: str
     """The systemd unit, such as `web.service`; "" for none."""
+    pod: str = ""
+    """The uid of the Kubernetes pod; "" for none."""
 
 
 def process_facts(pid: int, proc: str = "/proc") -> PeerProcess:
     """Return the facts of a running process. Raises OSError, or ValueError for a file in another format."""
-    folder = os.open(f"{proc}/{pid}", _FOLDER_FLAGS)
+    folder = os.open(f"{proc}/{pid}", FOLDER_FLAGS)
     try:
         return _facts(folder, pid)
     finally:
@@ -80,22 +86,40 @@ def parse_cgroup(text: str) -> str:
 
     A path with `..` is outside of this process's cgroup namespace, and a deleted cgroup's name may be in use again.
     """
+    path = _cgroup_path(text)
+    is_good = path.startswith("/") and ".." not in path.split("/") and not path.endswith(_DELETED)
+    return path if is_good else ""
+
+
+def pod_of_cgroup(text: str) -> str:
+    """Return the uid of the Kubernetes pod, from the content of /proc/PID/cgroup; "" for a process outside of pods.
+
+    The path may begin with `..`, outside of this process's cgroup namespace. Only root creates cgroups beside and above
+    those of pods, but a pod can create cgroups with any name below its own: the first name counts.
+    """
+    parts = [part for part in _cgroup_path(text).split("/") if part not in {"", ".."}]
+    if not parts or not parts[0].startswith(_ABOVE_PODS):
+        return ""
+    found = next((match for part in parts if (match := _POD.fullmatch(part))), None)
+    # systemd's driver writes `_` for `-`, which separates slices.
+    return found[1].replace("_", "-") if found is not None else ""
+
+
+def _cgroup_path(text: str) -> str:
     paths = {}
     for line in text.splitlines():
         _, _, rest = line.partition(":")
         controllers, colon, path = rest.partition(":")
         if colon:
             paths[controllers] = path
-    path = paths.get("name=systemd", paths.get("", ""))
-    is_good = path.startswith("/") and ".." not in path.split("/") and not path.endswith(_DELETED)
-    return path if is_good else ""
+    return paths.get("name=systemd", paths.get("", ""))
 
 
 def _holder(path: str, pid: int, target: str) -> PeerProcess | None:
     """Return the facts of the process if it holds the socket, before and after the facts are read."""
-    folder = os.open(path, _FOLDER_FLAGS)
+    folder = os.open(path, FOLDER_FLAGS)
     try:
-        descriptors = os.open("fd", _FOLDER_FLAGS, dir_fd=folder)
+        descriptors = os.open("fd", FOLDER_FLAGS, dir_fd=folder)
         try:
             number = next(_descriptors(descriptors, target), None)
             if number is None:
@@ -120,9 +144,11 @@ def _descriptors(folder: int, target: str) -> Iterator[str]:
 
 
 def _facts(folder: int, pid: int) -> PeerProcess:
-    status = _content(folder, "status")
-    cgroup = parse_cgroup(_content(folder, "cgroup"))
-    return PeerProcess(pid, _effective(status, "Uid:"), _effective(status, "Gid:"), cgroup, unit_of(cgroup))
+    status = file_content(folder, "status")
+    text = file_content(folder, "cgroup")
+    cgroup = parse_cgroup(text)
+    ids = (_effective(status, "Uid:"), _effective(status, "Gid:"))
+    return PeerProcess(pid, *ids, cgroup, unit_of(cgroup), pod_of_cgroup(text))
 
 
 def _effective(status: str, label: str) -> int:
@@ -133,7 +159,8 @@ def _effective(status: str, label: str) -> int:
     raise ValueError(f"/proc/PID/status has no line `{label}`")
 
 
-def _content(folder: int, name: str) -> str:
+def file_content(folder: int, name: str) -> str:
+    """Return a file of a process's folder. Raises OSError if the process has ended."""
     descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0), dir_fd=folder)
     try:
         return os.read(descriptor, _MOST_BYTES).decode("utf-8", "surrogateescape")

@@ -47,7 +47,7 @@ class NodeTrail:
     def refuse(self, peer: Peer | None, path: str) -> None:
         """Report a request of a caller that is not identified."""
         self._metrics.refuse()
-        facts = {"uid": "unknown" if peer is None else str(peer.uid), "path": path[:200]}
+        facts = {"uid": "unknown" if peer is None or peer.uid is None else str(peer.uid), "path": path[:200]}
         self._runtime.report(Event("node.refused", facts))
 
     def answer(self, *, is_secret: bool, status: int) -> None:
@@ -67,7 +67,7 @@ class NodeTrail:
 
 def _kind(caller: NodeCaller) -> tuple[object, ...]:
     process = caller.peer.known_process
-    return (caller.workload.name, caller.peer.uid, process.unit if process is not None else "", caller.subject)
+    return (caller.workload.name, caller.peer.uid, process.unit if process is not None else "", *caller.subject)
 
 
 def _facts(caller: NodeCaller) -> dict[str, object]:
@@ -76,6 +76,6 @@ def _facts(caller: NodeCaller) -> dict[str, object]:
     process = caller.peer.known_process
     if process is not None:
         facts |= {"peer_pid": process.pid, "peer_gid": process.gid, "peer_unit": process.unit}
-    if caller.subject:
-        facts["subject"] = caller.subject
+    if caller.subject.text:
+        facts |= {"subject": caller.subject.text, **dict(caller.subject.facts)}
     return facts

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 import sys
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 _NETLINK_SOCK_DIAG: Final = 4
@@ -106,6 +107,19 @@ def _from_proc(path: str, family: int, source: tuple[str, int], target: tuple[st
                 uid, inode, state = int(words[7]), int(words[9]), int(words[3], 16)
                 return SocketOwner(uid, inode) if state == _ESTABLISHED and inode else None
     return None
+
+
+def is_connected(lines: Iterable[str], source: tuple[str, int], target: tuple[str, int]) -> bool:
+    """Whether the lines of a table /proc/PID/net/tcp or tcp6 have the connection from `source` to `target`."""
+    families = (socket.AF_INET6,) if ":" in source[0] else (socket.AF_INET, socket.AF_INET6)
+    wanted = [[_written(family, _mapped(family, place)) for place in (source, target)] for family in families]
+    return any(words[1:3] in wanted and int(words[3], 16) == _ESTABLISHED for words in map(str.split, lines))
+
+
+def _mapped(family: int, place: tuple[str, int]) -> tuple[str, int]:
+    """Return an IPv4 address as an IPv6 socket shows it."""
+    is_mapped = family == socket.AF_INET6 and ":" not in place[0]
+    return (f"::ffff:{place[0]}" if is_mapped else place[0], place[1])
 
 
 def _written(family: int, place: tuple[str, int]) -> str:

@@ -48,11 +48,22 @@ class PeerRule(NamedTuple):
         )
 
 
+class TokenSubject(NamedTuple):
+    """What a verified token proves about its holder."""
+
+    text: str
+    """The subject, such as `system:serviceaccount:shop:app`; "" for the token of a token file."""
+    facts: tuple[tuple[str, str], ...] = ()
+    """Further facts for the audit trail, such as the pod's name."""
+    pod_uid: str = ""
+    """The uid of the pod in which the caller must be; "" if any process may use the token."""
+
+
 class TokenCheck(Protocol):
     """Verifies tokens that callers get from another system, such as Kubernetes or SPIRE."""
 
-    def subject_of(self, token: bytes, now: datetime) -> str:
-        """Return the subject that the token proves; "" if it proves none that this workload accepts. Never blocks."""
+    def subject_of(self, token: bytes, now: datetime) -> TokenSubject | None:
+        """Return what the token proves; None if it is not of this workload. Never blocks."""
 
     def seconds(self) -> float | None:
         """Return the seconds until `refresh` has work to do; None for none."""
@@ -89,13 +100,16 @@ class Workload(NamedTuple):
     where: Where
 
 
+_OF_FILE = TokenSubject("")
+
+
 class NodeCaller(NamedTuple):
     """An identified caller: its workload, and facts for the audit trail."""
 
     workload: Workload
     peer: Peer
-    subject: str
-    """The subject of the verified token; "" for a caller with a token file."""
+    subject: TokenSubject
+    """What the caller's token proves."""
 
 
 class Workloads:
@@ -114,12 +128,14 @@ class Workloads:
         """
         for workload in self.all:
             subject = self._proven(workload, token, now)
-            if subject is not None and workload.peer.admits(peer):
+            if subject is None or not workload.peer.admits(peer):
+                continue
+            if not subject.pod_uid or peer.is_in_pod(subject.pod_uid):
                 return NodeCaller(workload, peer, subject)
         return None
 
-    def _proven(self, workload: Workload, token: bytes, now: datetime) -> str | None:
-        """Return the token's subject, "" for the token of the file, or None for a token that proves nothing."""
+    def _proven(self, workload: Workload, token: bytes, now: datetime) -> TokenSubject | None:
+        """Return what the token proves for the workload, or None."""
         if workload.token_check is not None:
-            return workload.token_check.subject_of(token, now) or None
-        return "" if compare_digest(token, self._tokens[workload.name]) else None
+            return workload.token_check.subject_of(token, now)
+        return _OF_FILE if compare_digest(token, self._tokens[workload.name]) else None

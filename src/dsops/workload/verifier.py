@@ -46,6 +46,7 @@ class TokenVerifier:
         self._algorithms = algorithms
         self._use = use
         self._verified: OrderedDict[tuple[int, bytes], Claims] = OrderedDict()
+        self._refused: tuple[tuple[int, bytes], TokenInvalid | None] = ((0, b""), None)
         self._lock = Lock()
 
     def verify(self, text: str, now: datetime) -> Claims:
@@ -62,10 +63,21 @@ class TokenVerifier:
         with self._lock:
             claims = self._verified.get(mark)
         if claims is None:
-            claims = self._check(parse_jwt(text), key_set)
+            claims = self._check_once(mark, text, key_set)
             self._keep(mark, claims)
         self._check_times(claims, now.timestamp())
         return claims
+
+    def _check_once(self, mark: tuple[int, bytes], text: str, key_set: Mapping[str, Any]) -> Claims:
+        """Verify the token. A node asks once for each of its workloads, so the last refusal is kept."""
+        refused, error = self._refused
+        if error is not None and refused == mark:
+            raise TokenInvalid(error.kind, error.message)
+        try:
+            return self._check(parse_jwt(text), key_set)
+        except TokenInvalid as found:
+            self._refused = (mark, found)
+            raise
 
     def _check(self, token: Jwt, key_set: Mapping[str, Any] | None) -> Claims:
         try:

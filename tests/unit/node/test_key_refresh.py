@@ -8,6 +8,7 @@ from datetime import datetime
 from dsops.errors import Unreachable
 from dsops.node.flights import Flights
 from dsops.node.key_refresh import KeyRefresh
+from dsops.node.workloads import TokenSubject
 from tests.children import SECONDS
 from tests.fakes import Reports
 
@@ -19,9 +20,9 @@ class Check:
         self.left = left
         self.error = error
 
-    def subject_of(self, _token: bytes, _now: datetime) -> str:
+    def subject_of(self, _token: bytes, _now: datetime) -> TokenSubject | None:
         """No token is good."""
-        return ""
+        return None
 
     def seconds(self) -> float | None:
         """The seconds until the keys are due."""

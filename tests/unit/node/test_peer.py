@@ -148,11 +148,13 @@ class EveryOwner(SocketOwners):
         ("127.0.0.1", "10.0.0.5", False),
     ],
 )
-def test_a_connection_from_another_machine_or_namespace_has_no_peer(ours: str, theirs: str, *, is_known: bool) -> None:
+def test_a_connection_from_another_machine_or_namespace_has_no_user(ours: str, theirs: str, *, is_known: bool) -> None:
     """Address translation could give a foreign connection the address of a socket of this machine."""
     lookup = PeerLookup(EveryOwner())
     peer = lookup.peer(Ends(ours, theirs))  # type: ignore[arg-type]
-    assert (peer is not None) is is_known
+    assert (peer is not None and peer.uid is not None) is is_known
+    assert peer is None or is_known or (ours.startswith("169.254.") and not peer.processes)
+    assert peer is None or not peer.is_in_pod("a")
     lookup.close()
 
 

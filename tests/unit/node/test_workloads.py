@@ -9,7 +9,7 @@ import pytest
 from dsops.errors import Where
 from dsops.node.peer import Peer
 from dsops.node.processes import PeerProcess
-from dsops.node.workloads import PeerRule, SecretRule, TokenCheck, Workload, Workloads
+from dsops.node.workloads import PeerRule, SecretRule, TokenCheck, TokenSubject, Workload, Workloads
 from dsops.secret import Secret
 from tests.fakes import NOON
 
@@ -65,10 +65,10 @@ def test_what_is_not_proven_does_not_match(unproven: Peer) -> None:
 class Subject:
     """A check that accepts one token."""
 
-    def subject_of(self, token: bytes, now: datetime) -> str:
+    def subject_of(self, token: bytes, now: datetime) -> TokenSubject | None:
         """The subject of the only good token."""
         assert now == NOON
-        return "system:serviceaccount:a:b" if token == b"jwt" else ""
+        return TokenSubject("system:serviceaccount:a:b") if token == b"jwt" else None
 
     def seconds(self) -> float | None:
         """There are no keys to load."""
@@ -92,7 +92,7 @@ def test_the_peer_and_the_token_belong_to_one_workload() -> None:
 
     def found(uid: int, token: bytes) -> tuple[str, str] | None:
         caller = known.find(Peer(uid), token, NOON)
-        return None if caller is None else (caller.workload.name, caller.subject)
+        return None if caller is None else (caller.workload.name, caller.subject.text)
 
     assert found(33, b"one") == ("web", "")
     assert found(34, b"two") == ("job", "")

@@ -28,7 +28,7 @@ def _serve(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.runtime import no_choice, no_prompt, no_terminal
 
     harden()
-    node = load_node_config(os.path.join(runtime.folder, arguments.text(_FILE.name)))
+    node = load_node_config(os.path.join(runtime.folder, arguments.text(_FILE.name)), runtime.environ)
     runtime = runtime._replace(ask=no_prompt, confirm=no_terminal, choose=no_choice)
     config = read_stores(node, runtime)
     metrics = NodeMetrics(runtime.now().timestamp())
@@ -47,7 +47,7 @@ def _check(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.node.configuration import load_node_config
     from dsops.node.service import read_stores
 
-    node = load_node_config(os.path.join(runtime.folder, arguments.text(_FILE.name)))
+    node = load_node_config(os.path.join(runtime.folder, arguments.text(_FILE.name)), runtime.environ)
     read_stores(node, runtime)
     if arguments.switch("--json"):
         answer_json({"workloads": [_entry(node, workload) for workload in node.workloads]})
@@ -72,7 +72,9 @@ def _rule(workload: Workload) -> str:
         for name, value in zip(workload.peer._fields, workload.peer, strict=True)
         if value not in {None, ""}
     ]
-    return ", ".join(words) or "any process with a verified token"
+    if workload.token_check is not None:
+        words.append(str(workload.token_check))
+    return ", ".join(words)
 
 
 def _secrets(workload: Workload) -> str:

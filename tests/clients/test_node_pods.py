@@ -1,0 +1,201 @@
+"""EKS Pod Identity with `dsops node serve`: pods in network namespaces and cgroups of their own, and real boto3.
+
+The machine is a network namespace, too, so that the address of EKS is free. This needs root and a writable cgroup.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.children import SECONDS, Child
+from tests.permission import allow_found
+from tests.workload_tokens import CLUSTER, TokenIssuer, pod_claims
+
+ADDRESS = "169.254.170.23"
+SEED = """\
+accounts:
+  "111111111111":
+    roles:
+      App:
+        trust:
+          Version: "2012-10-17"
+          Statement: {Effect: Allow, Principal: {AWS: "111111111111"}, Action: sts:AssumeRole}
+"""
+STORES = """\
+version: 1
+secretStores:
+  app: {type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::111111111111:role/App"}
+"""
+NODE = f"""\
+listen: ["{ADDRESS}:80"]
+tokens: tokens
+kubernetes: {{issuer: "{CLUSTER}", jwks: JWKS, node: "${{NODE_NAME}}"}}
+workloads:
+  app: {{kubernetes: {{namespace: shop, service_account: app}}, stores: app}}
+"""
+BOTO3 = "import boto3; print(boto3.Session().get_credentials().get_frozen_credentials().access_key)"
+STATUS = f"""\
+import http.client, sys
+connection = http.client.HTTPConnection("{ADDRESS}", timeout=60)
+connection.request("GET", "/v1/credentials", headers={{"Authorization": open(sys.argv[1]).read()}})
+print(connection.getresponse().status)
+"""
+
+
+def run(*words: str) -> None:
+    """Run a program that must succeed."""
+    subprocess.run(words, check=True, capture_output=True, text=True, timeout=SECONDS)
+
+
+def cgroups() -> Path | None:
+    """The root of the hierarchy that systemd's units are in; None if this machine shows none."""
+    for path in (Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup")):
+        if (path / "cgroup.procs").is_file():
+            return path
+    return None
+
+
+@contextmanager
+def namespace(name: str) -> Iterator[str]:
+    """A network namespace with a loopback device."""
+    run("ip", "netns", "add", name)
+    try:
+        run("ip", "-n", name, "link", "set", "lo", "up")
+        yield name
+    finally:
+        run("ip", "netns", "del", name)
+
+
+class Cluster:
+    """A node of a cluster, and its pods."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        root = cgroups()
+        if os.geteuid() != 0 or shutil.which("ip") is None or root is None:
+            pytest.skip("this test needs root, the program ip, and a cgroup")
+        self.folder = folder
+        self.cgroups = root / f"kubepods-dsops-{os.getpid()}"
+        self._stack = stack
+        self._tag = f"dsops{os.getpid()}"
+        self._pods = 0
+        try:
+            self.machine = stack.enter_context(namespace(f"{self._tag}m"))
+            self.cgroups.mkdir()
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"network namespaces or cgroups can't be made here: {error}")
+        stack.callback(self.cgroups.rmdir)
+        self.issuer = TokenIssuer()
+        self.environ = {**os.environ, "HOME": str(folder), "NODE_NAME": "node-1"}
+
+    def add_pod(self, uid: str) -> str:
+        """A pod's network namespace, which reaches the address of EKS on the machine; its cgroup is made, too."""
+        self._pods += 1
+        name, ours, theirs = f"{self._tag}p{self._pods}", f"m{self._pods}", f"10.9.{self._pods}.2"
+        self._stack.enter_context(namespace(name))
+        run("ip", "-n", self.machine, "link", "add", ours, "type", "veth", "peer", "name", "eth0", "netns", name)
+        if self._pods == 1:
+            run("ip", "-n", self.machine, "address", "add", f"{ADDRESS}/32", "dev", "lo")
+        run("ip", "-n", self.machine, "link", "set", ours, "up")
+        run("ip", "-n", self.machine, "route", "add", theirs, "dev", ours)
+        run("ip", "-n", name, "address", "add", f"{theirs}/32", "dev", "eth0")
+        run("ip", "-n", name, "link", "set", "eth0", "up")
+        run("ip", "-n", name, "route", "add", ADDRESS, "dev", "eth0", "src", theirs)
+        (self.cgroups / f"pod{uid}").mkdir()
+        self._stack.callback(self._remove, self.cgroups / f"pod{uid}")
+        return name
+
+    def serve(self) -> None:
+        """Start the node, with a sandbox, in the machine's namespace."""
+        for name, text in (("seed.yaml", SEED), ("dsops.yaml", STORES), ("node.yaml", NODE)):
+            (self.folder / name).write_text(text.replace("JWKS", str(self.folder / "keys.json")))
+            (self.folder / name).chmod(0o600)
+        (self.folder / "keys.json").write_text(json.dumps(self.issuer.key_set))
+        allow_found(self.folder, self.environ)
+        dsops = [sys.executable, "-m", "dsops"]
+        command = ["ip", "netns", "exec", self.machine, *dsops, "sandbox", "run", "--seed", "seed.yaml", "--", *dsops]
+        child = Child(
+            [*command, "node", "serve", "--node", "node.yaml"],
+            cwd=self.folder,
+            env=self.environ,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._stack.enter_context(child)
+        self._stack.callback(child.terminate)
+        assert child.stderr is not None
+        said = []
+        for line in child.stderr:
+            said.append(line)
+            if "serves at" in line:
+                break
+        assert said[-1].endswith(f" http://{ADDRESS}\n"), "".join(said)
+
+    def token(self, pod: str) -> Path:
+        """The file with the token that Kubernetes projects into the pod."""
+        moment = int(time.time()) - 10
+        file = self.folder / f"token-{pod}"
+        file.write_text(self.issuer.sign(pod_claims(pod, iat=moment, nbf=moment, exp=moment + 3600)))
+        return file
+
+    def in_pod(self, namespace_name: str, uid: str, *words: str, environ: Mapping[str, str]) -> str:
+        """The output of a Python program in the pod."""
+        enter = f'echo $$ > "{self.cgroups}/pod{uid}/cgroup.procs" && exec "$@"'
+        command = ["sh", "-c", enter, "sh", "ip", "netns", "exec", namespace_name, sys.executable, "-c", *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(environ), timeout=SECONDS)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def _remove(self, folder: Path) -> None:
+        """Remove the cgroup after its last process has left it."""
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            with suppress(OSError):
+                folder.rmdir()
+                return
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """A node without pods."""
+    with ExitStack() as stack:
+        yield Cluster(tmp_path, stack)
+
+
+def test_a_pod_gets_its_session_and_no_other_pod_can_use_its_token(cluster: Cluster) -> None:
+    """boto3 in a pod gets a session with two variables; the token is refused from another pod and from the machine."""
+    app, thief = cluster.add_pod("uid-of-app-1"), cluster.add_pod("uid-of-thief")
+    token = cluster.token("app-1")
+    cluster.serve()
+    variables = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(cluster.folder / "nowhere"),
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{ADDRESS}/v1/credentials",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token),
+    }
+    key = cluster.in_pod(app, "uid-of-app-1", BOTO3, environ=variables)
+    assert key.startswith("ASIA")
+
+    assert cluster.in_pod(app, "uid-of-app-1", STATUS, str(token), environ=variables) == "200"
+    assert cluster.in_pod(thief, "uid-of-thief", STATUS, str(token), environ=variables) == "403"
+    assert cluster.in_pod(thief, "uid-of-thief", STATUS, str(cluster.token("thief")), environ=variables) == "200"
+    assert cluster.in_pod(cluster.machine, "uid-of-thief", STATUS, str(token), environ=variables) == "403"
+    assert cluster.in_pod(cluster.machine, "uid-of-app-1", STATUS, str(token), environ=variables) == "200"
+
+    trail = (cluster.folder / ".local/state/dsops/audit.jsonl").read_text()
+    given = [json.loads(line) for line in trail.splitlines() if '"GetCredentials"' in line]
+    facts = given[0]["additionalEventData"]
+    assert (facts["namespace"], facts["service_account"], facts["pod"]) == ("shop", "app", "app-1")
+    assert facts["subject"] == "system:serviceaccount:shop:app"
+    assert [event["additionalEventData"]["pod"] for event in given if event is not given[0]][:1] == ["thief"]
+    assert trail.count('"AssumeRole"') == 1
