@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
@@ -18,6 +18,7 @@ from dsops.errors import AwsAnswer, SecretNotFound
 from dsops.node.configuration import load_node_config
 from dsops.node.issuer import SecretRequest
 from dsops.node.service import NodeService
+from dsops.node.sessions import SessionKey
 from dsops.process.watch import Attendant
 from dsops.runtime import Runtime
 from dsops.secret import Secret
@@ -51,13 +52,18 @@ class StubIssuer:
         self.go_on = threading.Event()
         self.go_on.set()
 
-    def issue(self, store: str, old: Credentials | None, is_over: Callable[[], bool]) -> Credentials:
+    def issue(self, key: SessionKey, old: Credentials | None, is_over: Callable[[], bool]) -> Credentials:
         """Issue a session."""
         del old, is_over
-        self.stores.append(store)
+        self.stores.append(key.store)
         self._wait()
         self.issued += 1
         return session(self.issued, self.now(), self.lifetime)
+
+    def varying(self, stores: Collection[str]) -> frozenset[str]:
+        """No session depends on the caller."""
+        del stores
+        return frozenset()
 
     def read(self, request: SecretRequest) -> SecretValue:
         """Read a secret."""

@@ -36,7 +36,7 @@ from dsops.node.secrets_api import (
     secret_body,
 )
 from dsops.node.secrets_cache import NodeSecrets
-from dsops.node.sessions import NodeSessions
+from dsops.node.sessions import NodeSessions, SessionKey
 from dsops.node.workloads import NodeCaller, Workloads
 
 _CREDENTIALS: Final = "/credentials"
@@ -94,10 +94,14 @@ class NodeEndpoint(LoopbackAttendant):
         secrets: NodeSecrets,
         records: NodeRecords,
         *,
+        varying: frozenset[str] = frozenset(),
         now: Callable[[], datetime],
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Open the address. Raises UsageError if that is not possible."""
+        """Open the address. Raises UsageError if that is not possible.
+
+        `varying` are the stores with a session for each caller, not one for all.
+        """
         listener: socket.socket | None = open_unix_listener(address.path) if address.path else None
         super().__init__(address=address.address, port=address.port, listener=listener, clock=clock)
         self._workloads = workloads
@@ -105,6 +109,7 @@ class NodeEndpoint(LoopbackAttendant):
         self._secrets = secrets
         self._lookup = PeerLookup()
         self._records = records
+        self._varying = varying
         self._now = now
 
     def asked(self, client: LoopbackConnection, method: str, path: str, headers: Mapping[str, str]) -> None:
@@ -150,7 +155,9 @@ class NodeEndpoint(LoopbackAttendant):
             return True
         request.peer = self._lookup.peer(request.client.connection)
         again = self._identify(request)
-        return again is not None and again.workload is caller.workload and again.peer.uid == caller.peer.uid
+        if again is None or again.workload is not caller.workload or again.peer.uid != caller.peer.uid:
+            return False
+        return again.subject == caller.subject
 
     def _begin(self, request: NodeRequest, proceed: Callable[[bool], None]) -> None:
         """Call `proceed` now, and in each turn of the loop until the request is answered."""
@@ -169,10 +176,11 @@ class NodeEndpoint(LoopbackAttendant):
             self._fail(request, 404, f"workload {caller.workload.name} has no such store")
 
     def _give_session(self, request: NodeRequest, store: str, caller: NodeCaller, *, is_late: bool) -> None:
-        session = self._sessions.use(store)
+        key = SessionKey(store, caller.subject.variables if store in self._varying else ())
+        session = self._sessions.use(key)
         if session is None:
-            if is_late or not self._sessions.is_under_way(store):
-                failure = self._sessions.failure(store)
+            if is_late or not self._sessions.is_under_way(key):
+                failure = self._sessions.failure(key)
                 text = f"the session could not be issued: {failure}" if failure else "try again"
                 self._fail(request, 503, text)
         elif not self._is_same(request, caller):

@@ -5,7 +5,7 @@ The rate limits that AWS services have shown are shared by all calls (`aws.http.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from dsops.aws.apis.secretsmanager import SecretValue, get_secret_value
@@ -15,6 +15,8 @@ from dsops.cache import CredentialCache
 from dsops.credentials import Credentials
 from dsops.errors import ConfigError, CredentialsExpired, CredentialsInvalid, DsopsError
 from dsops.model import Config
+from dsops.node.sessions import SessionKey
+from dsops.node.token_checks import POD_VARIABLES, SPIFFE_VARIABLE
 from dsops.pipeline.execution import Pipeline, carry_out
 from dsops.pipeline.journal import LazyJournal, write_journal, write_quietly
 from dsops.pipeline.plans import plan_of_session, require_session
@@ -49,8 +51,7 @@ class NodeIssuer:
     def check(self, stores: tuple[str, ...], secret_stores: tuple[str, ...]) -> None:
         """Raise ConfigError or UsageError for a store that does not exist or can't do what the node needs."""
         for store in stores:
-            plan = plan_of_session(self._config, store, self._runtime, lasts=True)
-            require_session(plan, store)
+            require_session(self._plan(store, _with_variables(self._runtime, _sample("a"))), store)
         for store in secret_stores:
             step = plan_of_session(self._config, store, self._runtime, lasts=True).steps[store]
             if step.type.service != _SERVICE or step.type.gives_credentials:
@@ -60,14 +61,23 @@ class NodeIssuer:
                     where=step.where,
                 )
 
-    def issue(self, store: str, old: Credentials | None, is_over: Callable[[], bool]) -> Credentials:
+    def issue(self, key: SessionKey, old: Credentials | None, is_over: Callable[[], bool]) -> Credentials:
         """Return a new session of the store, which replaces `old`."""
-        runtime = self._runtime_of_run()
-        plan, client = self._plan(store, runtime), self._client(runtime)
+        runtime = _with_variables(self._runtime_of_run(), dict(key.variables))
+        plan, client = self._plan(key.store, runtime), self._client(runtime)
         try:
-            return self._session(plan, store, old, is_over, runtime, client)
+            return self._session(plan, key.store, old, is_over, runtime, client)
         finally:
             write_quietly(runtime)
+
+    def varying(self, stores: Collection[str]) -> frozenset[str]:
+        """Return the stores whose sessions depend on the caller: they, or their sources, name variables of callers."""
+        runtimes = [_with_variables(self._runtime, _sample(name)) for name in ("a", "b")]
+        prints = {
+            store: {str(self._plan(store, runtime).steps[store].fingerprint) for runtime in runtimes}
+            for store in stores
+        }
+        return frozenset(store for store, found in prints.items() if len(found) > 1)
 
     def read(self, request: SecretRequest) -> SecretValue:
         """Return the secret, read with the session of its store."""
@@ -123,6 +133,15 @@ class NodeIssuer:
         """Return the runtime of one call, with its own run in the audit trail and its own timestamp."""
         base = self._runtime
         return base._replace(journal=make_journal(base), timestamp=base.now().strftime("%Y%m%dT%H%M%SZ"), run_memory={})
+
+
+def _with_variables(runtime: Runtime, variables: Mapping[str, str]) -> Runtime:
+    return runtime._replace(environ={**runtime.environ, **variables}) if variables else runtime
+
+
+def _sample(value: str) -> dict[str, str]:
+    """Return values for the variables of callers."""
+    return dict.fromkeys((*POD_VARIABLES, SPIFFE_VARIABLE), value)
 
 
 def make_journal(runtime: Runtime) -> LazyJournal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from time import monotonic
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from dsops.node.key_refresh import KeyRefresh
 from dsops.node.metrics import NodeMetrics
 from dsops.node.records import NodeTrail
 from dsops.node.secrets_cache import NodeSecrets
-from dsops.node.sessions import NodeSessions
+from dsops.node.sessions import NodeSessions, SessionKey
 from dsops.node.token_files import write_tokens
 from dsops.node.workloads import Workloads
 from dsops.pipeline.configuration import read_config
@@ -49,8 +49,11 @@ def read_stores(node: NodeConfig, runtime: Runtime) -> Config:
 class Issuer(Protocol):
     """Issues sessions and reads secrets in threads; `NodeIssuer` implements it."""
 
-    def issue(self, store: str, old: Credentials | None, is_over: Callable[[], bool]) -> Credentials:
+    def issue(self, key: SessionKey, old: Credentials | None, is_over: Callable[[], bool]) -> Credentials:
         """Return a new session of the store, which replaces `old`."""
+
+    def varying(self, stores: Collection[str]) -> frozenset[str]:
+        """Return the stores whose sessions depend on the caller."""
 
     def read(self, request: SecretRequest) -> SecretValue:
         """Return the secret."""
@@ -74,6 +77,7 @@ class NodeService:
         """
         tokens = write_tokens(node.tokens, node.workloads)
         workloads = Workloads(node.workloads, tokens)
+        varying = issuer.varying(stores_of(node)[0])
         self.flights = Flights()
         self.sessions = NodeSessions(
             issuer.issue, self.flights, now=runtime.now, random=runtime.random, report=runtime.report, clock=clock
@@ -87,7 +91,9 @@ class NodeService:
         }
         self._keys = KeyRefresh(checks, self.flights, runtime.report)
         self.endpoints = [
-            NodeEndpoint(address, workloads, self.sessions, secrets, trail, now=runtime.now, clock=clock)
+            NodeEndpoint(
+                address, workloads, self.sessions, secrets, trail, varying=varying, now=runtime.now, clock=clock
+            )
             for address in node.listen
         ]
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 from time import monotonic
+from typing import NamedTuple
 
 from dsops.agent.renewal import renewal_lead, retry_pause
 from dsops.credentials import Credentials
@@ -17,10 +18,23 @@ from dsops.errors import DsopsError
 from dsops.node.flights import Flight, Flights
 from dsops.runtime import Event
 
-IssueSession = Callable[[str, Credentials | None, Callable[[], bool]], Credentials]
-"""Issues the session of a store. Runs in a thread, and may raise DsopsError.
+_FORGET_SECONDS = 600.0
+"""How long a failure of one caller's session is remembered, after the time of the next attempt."""
 
-Arguments: the store, the session that is replaced or None, and a function that says whether the node is ending.
+
+class SessionKey(NamedTuple):
+    """A session of a node: its store, and the caller's variables if the store depends on them."""
+
+    store: str
+    variables: tuple[tuple[str, str], ...] = ()
+    """Facts about the caller that its token proves, by the names of variables, such as KUBERNETES_POD_NAME."""
+
+
+IssueSession = Callable[[SessionKey, Credentials | None, Callable[[], bool]], Credentials]
+"""Issues a session. Runs in a thread, and may raise DsopsError.
+
+Arguments: the key of the session, the session that is replaced or None, and a function that says whether the node is
+ending.
 """
 
 
@@ -42,7 +56,7 @@ class _Kept:
 
 
 class NodeSessions:
-    """Issues, keeps and renews the sessions of all stores. Used by the event loop's thread."""
+    """Issues, keeps and renews the sessions of all stores and callers. Used by the event loop's thread."""
 
     def __init__(
         self,
@@ -60,35 +74,35 @@ class NodeSessions:
         self._random = random
         self._report = report
         self._clock = clock
-        self._kept: dict[str, _Kept] = {}
-        self._due: list[tuple[float, str]] = []
+        self._kept: dict[SessionKey, _Kept] = {}
+        self._due: list[tuple[float, SessionKey]] = []
         """A heap of the times at which stores are looked at. A time that has changed since is ignored."""
 
     def __len__(self) -> int:
         # `list` copies in one step: the thread of the metrics' port counts, too.
         return sum(self._seconds_left(kept) > 0 for kept in list(self._kept.values()))
 
-    def use(self, store: str) -> Credentials | None:
+    def use(self, key: SessionKey) -> Credentials | None:
         """Return the store's session for a caller. Without a valid one, start to issue it, and return None."""
-        kept = self._kept.get(store)
+        kept = self._kept.get(key)
         if kept is None:
-            kept = self._kept[store] = _Kept()
+            kept = self._kept[key] = _Kept()
         left = self._seconds_left(kept)
         if left <= kept.lead and kept.retry_at <= self._clock():
             # The renewal is due. It has not begun yet if no caller had used the session, or if the clock was set.
-            self._start(store, kept)
+            self._start(key, kept)
         if left <= 0:
             return None
         kept.is_used = True
         return kept.session
 
-    def is_under_way(self, store: str) -> bool:
+    def is_under_way(self, key: SessionKey) -> bool:
         """Whether a request for a new session of the store is running or waiting."""
-        return self._flights.is_under_way(("session", store))
+        return self._flights.is_under_way(("session", key))
 
-    def failure(self, store: str) -> DsopsError | None:
+    def failure(self, key: SessionKey) -> DsopsError | None:
         """Return the error of the last attempt; None after a success."""
-        kept = self._kept.get(store)
+        kept = self._kept.get(key)
         return kept.failure if kept is not None else None
 
     def readers(self) -> Iterable[int]:
@@ -107,41 +121,41 @@ class NodeSessions:
         """Start the renewals that are due."""
         now = self._clock()
         while self._due and self._due[0][0] <= now:
-            due, store = heappop(self._due)
-            kept = self._kept.get(store)
+            due, key = heappop(self._due)
+            kept = self._kept.get(key)
             if kept is not None and kept.due == due:
-                self._on_due(store, kept)
+                self._on_due(key, kept)
 
     def end(self) -> None:
         """Forget every session."""
         self._kept.clear()
         self._due.clear()
 
-    def _on_due(self, store: str, kept: _Kept) -> None:
+    def _on_due(self, key: SessionKey, kept: _Kept) -> None:
         """Renew a used session. An unused one is kept until it expires, and then forgotten."""
         if self._seconds_left(kept) <= 0:
-            del self._kept[store]
+            del self._kept[key]
         elif kept.is_used:
-            self._start(store, kept)
+            self._start(key, kept)
         else:
-            self._plan(store, kept, kept.until)
+            self._plan(key, kept, kept.until)
 
-    def _start(self, store: str, kept: _Kept) -> None:
+    def _start(self, key: SessionKey, kept: _Kept) -> None:
         old = kept.session
         self._flights.start(
             Flight(
-                ("session", store),
-                lambda: self._issue(store, old, lambda: self._flights.is_over),
-                lambda outcome: self._land(store, outcome),
+                ("session", key),
+                lambda: self._issue(key, old, lambda: self._flights.is_over),
+                lambda outcome: self._land(key, outcome),
             )
         )
 
-    def _land(self, store: str, outcome: object) -> None:
+    def _land(self, key: SessionKey, outcome: object) -> None:
         """Keep the new session, or plan the next attempt."""
-        kept = self._kept.setdefault(store, _Kept())
+        kept = self._kept.setdefault(key, _Kept())
         now, old = self._clock(), kept.session
         if isinstance(outcome, Credentials) and (old is None or outcome.access_key_id != old.access_key_id):
-            self._hold(store, kept, outcome, now)
+            self._hold(key, kept, outcome, now)
             return
         # The attempt failed, or it returned the old session, because its base credentials are not renewed yet.
         kept.failure = outcome if isinstance(outcome, DsopsError) else None
@@ -149,27 +163,30 @@ class NodeSessions:
         kept.retry_at = now + retry_pause(kept.failures, left, self._random())
         kept.failures += 1
         if kept.failure is not None:
-            self._report(Event("node.not-issued", {"store": store, "why": str(kept.failure)}))
+            self._report(Event("node.not-issued", {"store": key.store, "why": str(kept.failure)}))
         if left > 0:
-            self._plan(store, kept, kept.retry_at)
+            self._plan(key, kept, kept.retry_at)
+        elif key.variables:
+            # The caller's pod may be gone, and pods have new names each time.
+            self._plan(key, kept, kept.retry_at + _FORGET_SECONDS)
 
-    def _hold(self, store: str, kept: _Kept, session: Credentials, now: float) -> None:
+    def _hold(self, key: SessionKey, kept: _Kept, session: Credentials, now: float) -> None:
         left = session.seconds_left(self._now())
         kept.session, kept.until = session, now + left
         kept.failure, kept.failures, kept.retry_at, kept.is_used = None, 0, 0.0, False
         self._report(
-            Event("node.issued", {"store": store, "key": session.masked_key_id, "expires": session.expiration_text})
+            Event("node.issued", {"store": key.store, "key": session.masked_key_id, "expires": session.expiration_text})
         )
         if session.expiration is not None:
             kept.lead = renewal_lead(session, self._random())
-            self._plan(store, kept, max(now, kept.until - kept.lead))
+            self._plan(key, kept, max(now, kept.until - kept.lead))
 
-    def _plan(self, store: str, kept: _Kept, due: float) -> None:
+    def _plan(self, key: SessionKey, kept: _Kept, due: float) -> None:
         kept.due = due
         if len(self._due) > 2 * len(self._kept) + 64:
             self._due = [entry for entry in self._due if (found := self._kept.get(entry[1])) and found.due == entry[0]]
             heapify(self._due)
-        heappush(self._due, (due, store))
+        heappush(self._due, (due, key))
 
     def _seconds_left(self, kept: _Kept) -> float:
         """Return the seconds until expiry, by the wall clock or the monotonic clock, whichever gives less."""

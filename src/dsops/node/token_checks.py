@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from dsops.errors import TokenInvalid
 from dsops.node.workloads import TokenSubject
 from dsops.workload.identities import PodIdentity, pod_identity, spiffe_identity
 from dsops.workload.verifier import TokenVerifier
+
+POD_VARIABLES: Final = (
+    "KUBERNETES_NAMESPACE",
+    "KUBERNETES_SERVICE_ACCOUNT",
+    "KUBERNETES_POD_NAME",
+    "KUBERNETES_POD_UID",
+    "KUBERNETES_NODE_NAME",
+)
+"""The variables for the texts of stores, which have facts of the caller's pod."""
+
+SPIFFE_VARIABLE: Final = "SPIFFE_ID"
+"""The variable that has the caller's SPIFFE ID."""
 
 
 class _KeyedCheck:
@@ -77,7 +90,7 @@ class SpiffeCheck(_KeyedCheck):
             found = spiffe_identity(self._verifier, self._trust_domain, token.decode("latin-1"), now)
         except TokenInvalid:
             return None
-        return TokenSubject(found) if found == self._spiffe_id else None
+        return TokenSubject(found, variables=((SPIFFE_VARIABLE, found),)) if found == self._spiffe_id else None
 
 
 def trust_domain_of(spiffe_id: str) -> str:
@@ -86,12 +99,8 @@ def trust_domain_of(spiffe_id: str) -> str:
 
 
 def _subject(pod: PodIdentity, *, checks_process: bool) -> TokenSubject:
-    facts = {
-        "namespace": pod.namespace,
-        "service_account": pod.service_account,
-        "pod": pod.pod,
-        "pod_uid": pod.pod_uid,
-        "node": pod.node,
-    }
+    values = (pod.namespace, pod.service_account, pod.pod, pod.pod_uid, pod.node)
+    facts = tuple(zip(("namespace", "service_account", "pod", "pod_uid", "node"), values, strict=True))
     text = f"system:serviceaccount:{pod.namespace}:{pod.service_account}"
-    return TokenSubject(text, tuple(facts.items()), pod.pod_uid if checks_process else "")
+    variables = tuple(zip(POD_VARIABLES, values, strict=True))
+    return TokenSubject(text, facts, variables, pod.pod_uid if checks_process else "")

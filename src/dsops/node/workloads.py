@@ -55,6 +55,8 @@ class TokenSubject(NamedTuple):
     """The subject, such as `system:serviceaccount:shop:app`; "" for the token of a token file."""
     facts: tuple[tuple[str, str], ...] = ()
     """Further facts for the audit trail, such as the pod's name."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """The facts as variables for the texts of stores, such as KUBERNETES_POD_NAME."""
     pod_uid: str = ""
     """The uid of the pod in which the caller must be; "" if any process may use the token."""
 

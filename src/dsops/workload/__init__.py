@@ -1,5 +1,5 @@
 """The identity of a workload: tokens that Kubernetes and SPIFFE issue to processes and pods.
 
 In: the Workload API's socket, or a token and its issuer's keys. Out: a JWT-SVID, or the verified identity. Imported by
-`sandbox` and `stores`.
+`node`, `sandbox` and `stores`.
 """

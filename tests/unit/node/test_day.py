@@ -12,7 +12,7 @@ import pytest
 
 from dsops.errors import DsopsError, Unreachable
 from dsops.node.flights import Flight, Flights
-from dsops.node.sessions import NodeSessions
+from dsops.node.sessions import NodeSessions, SessionKey
 from tests.fakes import FixedClock, Reports
 from tests.nodes import HOUR, StubIssuer
 
@@ -99,9 +99,9 @@ def simulate(lifetime: float, *, is_down: Callable[[float], bool] = lambda _seco
             heappop(queue)
             requests += 1
             role = f"role-{number % ROLES}"
-            session = sessions.use(role)
+            session = sessions.use(SessionKey(role))
             flights.turn(())
-            session = session or sessions.use(role)
+            session = session or sessions.use(SessionKey(role))
             if session is not None:
                 left = session.seconds_left(clock())
                 held[number] = seconds + left

@@ -10,6 +10,7 @@ import pytest
 from dsops.aws.http.retries import KnownServices
 from dsops.errors import AssumeRoleDenied, ConfigError, SecretNotFound, UsageError
 from dsops.node.issuer import NodeIssuer, SecretRequest
+from dsops.node.sessions import SessionKey
 from dsops.pipeline.configuration import read_config
 from dsops.runtime import Runtime
 from tests.fakes import make_runtime
@@ -65,9 +66,9 @@ def test_sessions_and_secrets_are_in_the_audit_trail(tmp_path: Path) -> None:
     """A session is issued, replaced when it is renewed, and used to read a secret with the facts of AWS's answer."""
     with StubAws() as aws:
         issuer = issuer_in(tmp_path, aws.server.url)
-        first = issuer.issue("one", None, never)
-        assert issuer.issue("one", None, never) is first
-        issuer.issue("one", first, never)
+        first = issuer.issue(SessionKey("one"), None, never)
+        assert issuer.issue(SessionKey("one"), None, never) is first
+        issuer.issue(SessionKey("one"), first, never)
         value = issuer.read(SecretRequest("app", "prod/token", "", ""))
         with pytest.raises(SecretNotFound):
             issuer.read(SecretRequest("app", "none", "", "AWSCURRENT"))
@@ -81,7 +82,7 @@ def test_sessions_and_secrets_are_in_the_audit_trail(tmp_path: Path) -> None:
 def test_a_denial_is_raised_and_recorded(tmp_path: Path) -> None:
     """The caller of the node learns AWS's reason, and so does the trail."""
     with StubAws(denies=True) as aws, pytest.raises(AssumeRoleDenied):
-        issuer_in(tmp_path, aws.server.url).issue("two", None, never)
+        issuer_in(tmp_path, aws.server.url).issue(SessionKey("two"), None, never)
     assert ("AssumeRole", "two") in events(tmp_path)
 
 
@@ -110,9 +111,9 @@ def test_the_calls_of_all_stores_share_one_pace(tmp_path: Path) -> None:
     known: KnownServices = {}
     with StubServer(answer) as server:
         issuer = issuer_in(tmp_path, server.url, known)
-        issuer.issue("one", None, never)
+        issuer.issue(SessionKey("one"), None, never)
         limits = list(known.values())
         assert [each.limiter is not None for each in limits] == [True]
-        issuer.issue("two", None, never)
+        issuer.issue(SessionKey("two"), None, never)
         assert list(known.values()) == limits
         assert len(server.seen) == 4

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from dsops.errors import Unreachable
 from dsops.node.flights import Flight, Flights
-from dsops.node.sessions import NodeSessions
+from dsops.node.sessions import NodeSessions, SessionKey
 from tests.children import SECONDS
 from tests.fakes import FixedClock, Reports
 from tests.nodes import HOUR, StubIssuer
@@ -48,7 +48,7 @@ class World:
 
     def key(self, store: str = "web") -> str:
         """The number in the key that a caller gets now; "" without a session."""
-        found = self.sessions.use(store)
+        found = self.sessions.use(SessionKey(store))
         self.turn()
         return "" if found is None else found.access_key_id.removeprefix("ASIA").lstrip("0")
 
@@ -118,7 +118,7 @@ def test_attempts_during_an_outage_are_few() -> None:
             it.key()
             it.wait(1)
         assert 10 <= len(it.issuer.stores) <= 60
-        assert it.sessions.failure("web") is it.issuer.error
+        assert it.sessions.failure(SessionKey("web")) is it.issuer.error
 
 
 def test_sessions_that_were_issued_together_are_renewed_apart() -> None:
@@ -150,7 +150,7 @@ def test_twenty_cold_roles_of_500_callers_cost_twenty_calls() -> None:
     """All callers of a role share its call, also when they ask before the first call has begun."""
     with world() as it:
         for number in range(500):
-            assert it.sessions.use(f"role-{number % 20}") is None
+            assert it.sessions.use(SessionKey(f"role-{number % 20}")) is None
         it.turn()
         assert sorted(it.issuer.stores) == sorted(f"role-{number}" for number in range(20))
 
@@ -160,8 +160,8 @@ def test_a_bug_in_a_call_reaches_the_loop_as_an_error() -> None:
     with world() as it:
         it.issuer.error = RuntimeError("hush")
         it.key()
-        assert "RuntimeError" in str(it.sessions.failure("web"))
-        assert "hush" not in str(it.sessions.failure("web"))
+        assert "RuntimeError" in str(it.sessions.failure(SessionKey("web")))
+        assert "hush" not in str(it.sessions.failure(SessionKey("web")))
 
 
 def test_a_key_is_in_flight_once() -> None:

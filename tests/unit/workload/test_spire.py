@@ -1,6 +1,6 @@
 """Real SPIRE, built from its Go module: its JWT-SVIDs assume a role, and identify callers of a node.
 
-Building takes a quarter of an hour of CPU time once, so these tests run in `make nightly`. DSOPS_TESTS_SPIRE names a
+Building takes eleven minutes of CPU time once, so these tests run in `make nightly`. DSOPS_TESTS_SPIRE names a
 folder with the programs, if they are built already.
 """
 
