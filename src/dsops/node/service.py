@@ -34,6 +34,11 @@ def stores_of(node: NodeConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(sessions), tuple(secrets)
 
 
+def need_root(node: NodeConfig) -> tuple[str, ...]:
+    """Return the workloads whose rules look at processes, which only root may examine for every user."""
+    return tuple(workload.name for workload in node.workloads if workload.peer.needs_processes)
+
+
 def read_stores(node: NodeConfig, runtime: Runtime) -> Config:
     """Read the dsops.yaml of the node. Raises ConfigError, also if other users can write one of its files."""
     config = read_config(runtime, node.config)

@@ -9,6 +9,7 @@ import pytest
 
 from dsops.errors import ConfigError, ConfigNotFound
 from dsops.node.configuration import ListenAddress, NodeConfig, load_node_config, require_trusted
+from dsops.node.service import need_root
 from dsops.node.workloads import PeerRule, SecretRule
 
 
@@ -61,6 +62,12 @@ workloads:
     assert web.peer == PeerRule(0, 7, "web.service", "/system.slice/web.service")
     assert (web.stores, web.secrets, web.token_owner) == (("web", "other"), SecretRule("app", ("app/*",)), 0)
     assert (job.peer, job.token_owner, job.where.line) == (PeerRule(unit="job@1.service"), 1001, 12)
+
+
+def test_rules_about_processes_need_root(tmp_path: Path) -> None:
+    """A rule with only a uid is proven by the connection alone."""
+    text = "{uid: 33, stores: x}, unit: {unit: a.service, stores: x}, gid: {gid: 7, stores: x}"
+    assert need_root(load(tmp_path, f"workloads: {{uid: {text}}}\n")) == ("unit", "gid")
 
 
 def test_the_defaults(tmp_path: Path) -> None:

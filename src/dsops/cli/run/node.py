@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Group
-from dsops.cli.framework.output import Json, answer, answer_json, answer_sentence, say, table
+from dsops.cli.framework.output import Json, answer, answer_json, answer_sentence, note, say, table
 from dsops.runtime import Runtime
 from dsops.startup import TYPE_CHECKING
 from dsops.text import counted
@@ -31,6 +31,7 @@ def _serve(arguments: Arguments, runtime: Runtime) -> int:
     node = load_node_config(os.path.join(runtime.folder, arguments.text(_FILE.name)), runtime.environ)
     runtime = runtime._replace(ask=no_prompt, confirm=no_terminal, choose=no_choice)
     config = read_stores(node, runtime)
+    _show_notes(node)
     metrics = NodeMetrics(runtime.now().timestamp())
     runtime = runtime._replace(measure=metrics.agent.measure)
     service = NodeService(node, NodeIssuer(config, runtime), runtime, metrics)
@@ -49,6 +50,7 @@ def _check(arguments: Arguments, runtime: Runtime) -> int:
 
     node = load_node_config(os.path.join(runtime.folder, arguments.text(_FILE.name)), runtime.environ)
     read_stores(node, runtime)
+    _show_notes(node)
     if arguments.switch("--json"):
         answer_json({"workloads": [_entry(node, workload) for workload in node.workloads]})
         return 0
@@ -63,6 +65,15 @@ def _check(arguments: Arguments, runtime: Runtime) -> int:
         )
     )
     return 0
+
+
+def _show_notes(node: NodeConfig) -> None:
+    """Say which workloads get nothing, because this process may not examine the processes of other users."""
+    from dsops.node.service import need_root
+
+    names = need_root(node)
+    if names and os.geteuid() != 0:
+        note(f"`unit`, `cgroup` and `gid` need a node that runs as root: {', '.join(names)} may get nothing")
 
 
 def _rule(workload: Workload) -> str:
