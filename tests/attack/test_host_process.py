@@ -167,6 +167,7 @@ def test_a_host_without_threads_is_as_it_was(sandbox: LocalAws, tmp_path: Path) 
 
 OWN = {
     "__main__.py": "the command",
+    "access/facts/memory.py": "the command, while it reads a large organization",
     "agent/client.py": "the command: its own environment as the agent gets it, signals before it becomes the child",
     "agent/start.py": "the command, and the child that becomes the agent",
     "aws/identity/ambient_child.py": "the child that looks for base credentials",
