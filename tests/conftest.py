@@ -45,6 +45,7 @@ FORGOTTEN = (
     "SSL_CERT_",
     "REQUESTS_CA_",
     "CURL_CA_",
+    "TRINO_",  # for the user's Trino clusters
     "DISPLAY",
     "WAYLAND_",
     "SSH_CONNECTION",

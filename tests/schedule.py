@@ -1,11 +1,11 @@
-"""Which tests run one after another on the same worker of pytest-xdist: those of a file, and all of tests/project."""
+"""Which tests run one after another on the same worker of pytest-xdist: those of a file, or of some folders."""
 
 from __future__ import annotations
 
 from xdist.scheduler import LoadFileScheduling
 
-TOGETHER = ("tests/project/",)
-"""Folders whose files all read the syntax trees of the whole source, which a worker parses once."""
+TOGETHER = ("tests/project/", "tests/trino/")
+"""Folders whose files share what takes long: the syntax trees of the whole source, or a Trino."""
 
 READERS = {f"tests/unit/test_{name}.py": TOGETHER[0] for name in ("hints", "public_names", "variables_page")}
 """Other files that read these trees, and the folder whose worker runs them."""

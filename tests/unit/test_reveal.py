@@ -21,6 +21,8 @@ ALLOWED = {
     "aws/apis/signin.py": "the session goes into the request for a sign-in link",
     "aws/apis/sso.py": "the login's token goes into the request",
     "aws/identity/sso_cache.py": "the login's token in the file that the AWS CLI shares",
+    "audit/cloudtrail/trino.py": "the user's password or token goes to Trino's client",
+    "audit/cloudtrail/trino_network.py": "the login of the proxy goes into its URL",
     "audit/otlp.py": "headers of the collector's go into the request",
     "aws/apis/sso_oidc.py": "codes, tokens and the client's secret go into the request",
     "aws/apis/sts.py": "external IDs, MFA codes and tokens go into the request",

@@ -47,7 +47,8 @@ class AuditReport:
     """The number of elements in the logs that are not records."""
     left_out: int
     """The number of records of dsops' own trail that were left out because they were made in a sandbox."""
-    files: int
+    files: int | None
+    """The number of log files; None for a table of an engine, which does not say how many it read."""
     unreadable: tuple[tuple[str, str], ...]
     """The path of each unreadable file, and the reason."""
     sources: tuple[str, ...]

@@ -235,6 +235,6 @@ class LogsUnreadable(UsageError):
 
 
 class QueryRefused(UsageError):
-    """Athena can't run the query because of its workgroup, result location, table or length."""
+    """Athena or Trino can't run the query because of its table, workgroup, result location or length."""
 
     code = "audit.query-refused"

@@ -16,13 +16,13 @@ class ServiceError(DsopsError):
 
 
 class QueryFailed(ServiceError):
-    """Athena accepted a query, but the query failed."""
+    """Athena or Trino accepted a query, but the query failed."""
 
     code = "audit.query-failed"
 
 
 class QueryCancelled(ServiceError):
-    """The query was stopped in AWS, by a user or by a limit of the workgroup."""
+    """The query was stopped in AWS or in Trino, by a user or by a limit."""
 
     code = "audit.query-cancelled"
 

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from dsops.audit.cloudtrail.dialects import ATHENA, DUCKDB, FIELDS, Dialect
+from dsops.audit.cloudtrail.dialects import ATHENA, DUCKDB, FIELDS, TRINO, Dialect
 from dsops.audit.cloudtrail.duck import standalone
 from dsops.audit.cloudtrail.question import AuditQuestion, QuestionOptions, sql_of, text_literal
 from dsops.audit.cloudtrail.questions import QUESTIONS
 from dsops.audit.cloudtrail.statement import days_of, whole
 
-READERS = [(ATHENA, "athena"), (ATHENA, "trino"), (DUCKDB, "duckdb")]
+READERS = [(ATHENA, "athena"), (TRINO, "trino"), (DUCKDB, "duckdb")]
 ASKED = QuestionOptions(since=datetime(2026, 11, 20, 10, tzinfo=UTC), session="dsops-deploy")
 
 
@@ -74,11 +74,24 @@ def test_athena_is_not_sent_duckdbs_functions() -> None:
 
 
 def test_every_field_is_read_where_each_engine_has_it() -> None:
-    """Request parameters are JSON text in Athena and a struct in DuckDB; a field missing from the table is NULL."""
+    """Request parameters are JSON text in Athena and a struct in DuckDB; a field that AWS's table lacks is optional."""
     role = FIELDS["role_arn"]
     assert "json_extract_scalar(requestparameters, '$.roleArn')" == ATHENA.field(role)
     assert 'r."requestParameters"."roleArn"' == DUCKDB.field(role)
-    assert "CAST(NULL AS VARCHAR)" == ATHENA.field(FIELDS["carried_identity"])
+    assert "CAST(useridentity AS JSON)" in ATHENA.field(FIELDS["carried_identity"])
+
+
+def test_only_events_reads_the_column_that_the_documented_table_lacks() -> None:
+    """The table of AWS's documentation has no `managementevent`, so only the question `events` reads it."""
+    reading = {name for name, question in QUESTIONS.items() if "managementevent" in text_of(question, ATHENA)}
+    assert reading == {"events"}
+
+
+def test_athena_and_trino_get_the_same_statement() -> None:
+    """Athena is a Trino: each question is the same text for both."""
+    assert [text_of(each, ATHENA) for each in QUESTIONS.values()] == [
+        text_of(each, TRINO) for each in QUESTIONS.values()
+    ]
 
 
 @given(st.text())

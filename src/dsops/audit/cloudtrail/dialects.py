@@ -1,8 +1,8 @@
 """The SQL dialects: how each engine reads the fields of a record, and the few other differences.
 
-Athena uses the table of
+Athena is a Trino, so both have the same dialect. They read the table of
 https://docs.aws.amazon.com/athena/latest/ug/create-cloudtrail-table-partition-projection.html, where
-`requestparameters` and similar columns hold JSON text.
+`requestparameters` and similar columns hold JSON text, with one more column: `managementevent`.
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ def _athena(path: str) -> str:
     first, _, rest = path.partition(".")
     if first in _FREE:
         return f"json_extract_scalar({first.lower()}, '$.{rest}')"
-    # The table in AWS's documentation has no columns for these two fields.
-    if path in {"managementEvent", "userIdentity.sessionContext.sourceIdentity"}:
-        return "CAST(NULL AS VARCHAR)"
+    if path == "userIdentity.sessionContext.sourceIdentity":
+        # The table in AWS's documentation lacks this field: a JSON path gives NULL there, and a name would be an error.
+        return "json_extract_scalar(CAST(useridentity AS JSON), '$.sessioncontext.sourceidentity')"
     return path.lower()
 
 
@@ -116,6 +116,9 @@ ATHENA = Dialect(
     id="{}",
     unique="CAST(uuid() AS VARCHAR)",
     later="date_add('second', {seconds}, {time})",
-    median="approx_percentile({}, 0.5)",
+    # `approx_percentile({}, 0.5)` returns the upper of two middle values.
+    median="element_at(array_sort(array_agg({0}) FILTER (WHERE {0} IS NOT NULL)), "
+    "CAST((count({0}) + 1) / 2 AS INTEGER))",
 )
-DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (ATHENA, DUCKDB)}
+TRINO = ATHENA._replace(name="trino", title="Trino")
+DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (ATHENA, DUCKDB, TRINO)}

@@ -19,7 +19,7 @@ from dsops.audit.cloudtrail.dialects import DETAILS, DUCKDB, FIELDS
 from dsops.audit.cloudtrail.files import FileBatch, Form
 from dsops.audit.cloudtrail.log_sql import literal_path, source, text_source
 from dsops.audit.cloudtrail.question import AuditQuestion, QuestionOptions, sql_of, text_literal
-from dsops.audit.cloudtrail.relations import COPIES, NO_ORIGIN, fields, issues, records, uses
+from dsops.audit.cloudtrail.relations import COPIES, IS_CALL, NO_ORIGIN, fields, issues, records, uses
 from dsops.audit.cloudtrail.statement import whole
 from dsops.audit.cloudtrail.texts import plain_files
 from dsops.audit.report import Answer
@@ -34,15 +34,8 @@ _FULL: Final = "there is no room on the disk"
 _TOO_SMALL: Final = "maximum_object_size"
 _SANDBOX_PATH: Final = "additionalEventData.sandbox"
 _SANDBOX: Final = f"r.{_SANDBOX_PATH}"
-NO_CALL: Final = (
-    "(call_time IS NULL OR call_name IS NULL"
-    " OR call_time NOT BETWEEN TIMESTAMP '0001-01-02 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59')"
-)
-"""An SQL condition for elements that are not valid records: without a time or name, or with an impossible time.
-
-DuckDB also accepts times that a `datetime` can't hold (`infinity`, the year 10000). The first valid day is
-0001-01-02, since the day before the first call has to exist.
-"""
+NO_CALL: Final = f"NOT coalesce({IS_CALL}, FALSE)"
+"""An SQL condition for elements that are not valid records."""
 
 Told = Callable[[int], None]
 """A function that receives the number of bytes of log files read so far."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from dsops.audit.cloudtrail.dialects import DETAILS, FIELDS, Dialect
@@ -30,15 +30,22 @@ _DETAILS = f"""
 
 
 def fields(
-    dialect: Dialect, source: str, where: str = "", *, has_details: bool = False, origin: Mapping[str, str] = NO_ORIGIN
+    dialect: Dialect,
+    source: str,
+    where: str = "",
+    *,
+    has_details: bool = False,
+    origin: Mapping[str, str] = NO_ORIGIN,
+    without: Collection[str] = (),
 ) -> str:
     """Return a SELECT of each field as text from `source`, a table or an expression that yields records.
 
     With `has_details`, here and below, the fields of DETAILS are included. `origin` has further columns and their SQL.
+    The fields in `without` are not read, and are NULL.
     """
     chosen = {**FIELDS, **DETAILS} if has_details else FIELDS
-    expressions = {name: dialect.field(path) for name, path in chosen.items()} | dict(origin)
-    columns = ",\n    ".join(f"{expression} AS {name}" for name, expression in expressions.items())
+    read = {name: "CAST(NULL AS VARCHAR)" if name in without else dialect.field(path) for name, path in chosen.items()}
+    columns = ",\n    ".join(f"{expression} AS {name}" for name, expression in (read | dict(origin)).items())
     return f"SELECT\n    {columns}\n  FROM {source}" + (f"\n  WHERE {where}" if where else "")
 
 
@@ -93,6 +100,15 @@ def records(
     FROM {source}) told"""
 
 
+IS_CALL = (
+    "(call_name IS NOT NULL AND call_time BETWEEN TIMESTAMP '0001-01-02 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59')"
+)
+"""An SQL condition for valid records: with a name, and with a possible time. It is NULL without a time.
+
+Engines also accept times that a `datetime` can't hold (`infinity`, the year 10000). The first valid day is 0001-01-02,
+since the day before the first call has to exist.
+"""
+
 COPIES = """row_number() OVER (
       PARTITION BY call_id ORDER BY CASE WHEN has_arn THEN 0 ELSE 1 END, call_time, recipient, twin_id) AS copy"""
 """An SQL column that numbers the records of one call; only the record with number 1 is used."""
@@ -102,7 +118,7 @@ def calls(source: str = "records") -> str:
     """Return a SELECT from `records` with one record per call."""
     return f"""SELECT * FROM (
     SELECT *, {COPIES}
-    FROM {source} WHERE call_time IS NOT NULL AND call_name IS NOT NULL) numbered
+    FROM {source} WHERE {IS_CALL}) numbered
   WHERE copy = 1"""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from dsops.audit.cloudtrail.dialects import Dialect
+from dsops.audit.cloudtrail.dialects import DUCKDB, Dialect
 from dsops.audit.cloudtrail.question import AuditQuestion, QuestionOptions, sql_of
 from dsops.audit.cloudtrail.relations import calls, fields, issues, records, uses
 
@@ -38,8 +38,10 @@ class AthenaTarget(NamedTuple):
 
 def whole(question: AuditQuestion, options: QuestionOptions, dialect: Dialect, source: str, where: str = "") -> str:
     """Return one SELECT over `source`, the engine's table or list of files; `where` limits the records."""
+    # The column `managementevent` is missing in the table of AWS's documentation, so only `events` needs it.
+    without = () if "category" in question.columns or dialect == DUCKDB else ("is_management",)
     relations = {
-        "fields": fields(dialect, source, where),
+        "fields": fields(dialect, source, where, without=without),
         "records": records(dialect),
         "calls": calls(),
         "issues": issues(),

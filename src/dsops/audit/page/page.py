@@ -82,7 +82,7 @@ def _read(report: AuditReport) -> Markup:
     copies = report.records - report.calls
     facts: list[tuple[str, str]] = [
         ("Calls", joined([count(report.calls), *_small(f"{count(copies)} more records are copies", copies > 0)])),
-        ("Files", count(report.files)),
+        *([] if report.files is None else [("Files", count(report.files))]),
         ("Skipped", joined([count(report.skipped), *_small("elements that are no records", report.skipped > 0)])),
         ("Unreadable", joined([count(len(report.unreadable)), *_small("named below", bool(report.unreadable))])),
     ]

@@ -17,6 +17,7 @@ from dsops.audit.reading import find_trail
 from dsops.audit.report import Answer, AuditReport
 from dsops.audit.settings import load_settings
 from dsops.audit.verify import verify
+from dsops.cli.audit.engine import ENGINE_FLAGS, engine_words, report_of_engine
 from dsops.cli.audit.records import time_of
 from dsops.cli.audit.report_text import answers_text, history_text, report_text
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
@@ -63,18 +64,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         # Flags are checked before the logs are read, which may take minutes.
         hint = f"make the folder first: `mkdir -p {os.path.dirname(page)}`"
         raise FileNotWritten(f"{page} can't be written", why="its folder does not exist", hint=hint)
-    sources, log_files = logs_of(arguments, runtime)
-    since = arguments.text("--since")
-    report = reported(
-        log_files,
-        sources,
-        runtime,
-        since=time_of(since, runtime.now()) if since else None,
-        by=arguments.text("--by"),
-        questions=(HISTORY,) if session else questions,
-        session=session,
-        sandbox=arguments.switch(SANDBOX.name),
-    )
+    report = _report(arguments, runtime, (HISTORY,) if session else questions, session)
     report = replace(report, command=_command(arguments, report), defects=_defects(arguments, runtime))
     if arguments.text(MATCH.name):
         report = report.matching(arguments.text(MATCH.name))
@@ -94,9 +84,28 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
+def _report(arguments: Arguments, runtime: Runtime, questions: Sequence[AuditQuestion], session: str) -> AuditReport:
+    """Make the report from log files, or in the engine that `--engine` names."""
+    moment = arguments.text("--since")
+    since = time_of(moment, runtime.now()) if moment else None
+    if engine_words(arguments):
+        return report_of_engine(arguments, runtime, since=since, questions=questions, session=session)
+    sources, log_files = logs_of(arguments, runtime)
+    return reported(
+        log_files,
+        sources,
+        runtime,
+        since=since,
+        by=arguments.text("--by"),
+        questions=questions,
+        session=session,
+        sandbox=arguments.switch(SANDBOX.name),
+    )
+
+
 def _command(arguments: Arguments, report: AuditReport) -> str:
     """Return the command line that would make the same report, without its output flags."""
-    words = ["dsops", "audit", "report", *arguments.words("LOGS")]
+    words = ["dsops", "audit", "report", *arguments.words("LOGS"), *engine_words(arguments)]
     if report.since is not None:
         words += ["--since", f"{report.since:%Y-%m-%dT%H:%M:%SZ}"]
     if arguments.switch(SANDBOX.name):
@@ -106,7 +115,7 @@ def _command(arguments: Arguments, report: AuditReport) -> str:
 
 def _defects(arguments: Arguments, runtime: Runtime) -> tuple[str, ...]:
     """Verify dsops' own trail if the report is about it; return the defects, except harmless ones."""
-    if arguments.words("LOGS"):
+    if arguments.words("LOGS") or engine_words(arguments):
         return ()
     verdict = verify(find_trail(load_settings(runtime.environ).file))
     return tuple(defect.message for defect in verdict.findings if not defect.is_harmless)
@@ -269,7 +278,8 @@ COMMAND = Command(
         "Report who assumed which roles, and what is unusual, from CloudTrail logs.\n"
         "\n"
         "LOGS are log files, or folders in the layout in which CloudTrail delivers them, or folders that\n"
-        "`dsops audit prepare` wrote. Without LOGS, the audit trail of dsops is read.\n"
+        "`dsops audit prepare` wrote. Without LOGS, the audit trail of dsops is read. With --engine, the\n"
+        "report is made in a Trino cluster.\n"
         "\n"
         "The report counts AssumeRole failures by role and code, compares how long sessions are used with\n"
         "the duration requested, and lists who assumes which role, cross-account access and throttling.\n"
@@ -319,6 +329,7 @@ COMMAND = Command(
             "--html", "write an HTML page with plots that works offline", value="FILE", own_variable="DSOPS_AUDIT_HTML"
         ),
         SANDBOX,
+        *ENGINE_FLAGS,
     ),
     operands=(Operand("LOGS", "a log file, or a folder of log files", is_required=False, is_repeatable=True),),
 )

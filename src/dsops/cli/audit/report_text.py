@@ -147,7 +147,8 @@ def _head(report: AuditReport) -> str:
     more = f"; {_no_records(report.skipped)}" if report.skipped else ""
     since = f"\nreported: since {_text('', report.since)}" if report.since is not None else ""
     match = f"\nshown: rows that contain {clean(report.match)}" if report.match else ""
-    return f"{calls}{period}, in {counted(report.files, 'file')}{more}{since}{match}"
+    place = report.sources[0] if report.files is None else counted(report.files, "file")
+    return f"{calls}{period}, in {clean(place)}{more}{since}{match}"
 
 
 def _no_records(count: int) -> str:

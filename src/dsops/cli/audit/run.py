@@ -7,7 +7,8 @@ import os
 import re
 from datetime import timedelta
 
-from dsops.audit.cloudtrail.dialects import DUCKDB
+from dsops.audit.cloudtrail.dialects import DUCKDB, TRINO
+from dsops.audit.cloudtrail.questions import HISTORY
 from dsops.audit.cloudtrail.statement import AskedQuestion, AthenaTarget
 from dsops.audit.report import Answer
 from dsops.cli.audit.report import SHOWN, TOP, answers_value, json_value, report_value, reported
@@ -88,6 +89,11 @@ def run_question(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) 
     """Run the query, and show its result."""
     if wanted.dialect == DUCKDB:
         _run_here(wanted, arguments, runtime)
+    elif wanted.dialect == TRINO:
+        question = wanted.question.name
+        asked = "--session SESSION" if wanted.question is HISTORY else f"--question {question}"
+        hint = f"use `dsops audit report --engine trino://USER@HOST:PORT/CATALOG/SCHEMA {asked}`"
+        raise UsageError("`--run` has no effect here: it does not know the address of Trino", hint=hint)
     else:
         _run_there(wanted, arguments, runtime)
     return 0

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from dsops.audit.cloudtrail.dialects import ATHENA, DIALECTS, DUCKDB
 from dsops.audit.cloudtrail.ocsf import OCSF, days_of_lake
 from dsops.audit.cloudtrail.question import BY, AuditQuestion, QuestionOptions
 from dsops.audit.cloudtrail.questions import HISTORY, QUESTIONS
 from dsops.audit.cloudtrail.statement import AskedQuestion, days_of, whole
-from dsops.audit.cloudtrail.unusual_questions import NEW_ACCOUNTS, NEW_ADDRESSES, NEW_PRINCIPALS
+from dsops.cli.audit.logs_table import DEFAULT_TABLE, days_in, table_in
 from dsops.cli.audit.records import time_of
 from dsops.cli.audit.report import no_question, no_session, session_in
 from dsops.cli.audit.run import RUN, RUN_FLAGS, run_question
@@ -21,14 +20,7 @@ from dsops.runtime import Runtime
 
 _DIALECTS = {**DIALECTS, OCSF.name: OCSF}
 _LAKE_TABLE = "amazon_security_lake_glue_db_us_east_1.amazon_security_lake_table_us_east_1_cloud_trail_mgmt_2_0"
-_TABLE = "cloudtrail_logs"
 _LOGS = "logs/**/*.json.gz"
-_BEFORE = timedelta(days=30)
-"""How far before `--since` the query reads logs, in order to decide which calls are new."""
-_COMPARING = frozenset({NEW_PRINCIPALS, NEW_ACCOUNTS, NEW_ADDRESSES})
-"""The questions that compare recent calls with earlier ones."""
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_TABLE_NAME = re.compile(r'(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")(?:\.(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")){0,2}')
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -66,7 +58,7 @@ def wanted_by(question: AuditQuestion, arguments: Arguments, now: datetime) -> A
     if question is HISTORY and not session:
         raise no_session()
     options = QuestionOptions(since=moment, by=arguments.text("--by"), session=session)
-    begin, end = _days(arguments, question, moment)
+    begin, end = days_in(arguments, question, moment)
     named = arguments.text("--from")
     if dialect == DUCKDB:
         from dsops.audit.cloudtrail.duck import standalone
@@ -76,41 +68,10 @@ def wanted_by(question: AuditQuestion, arguments: Arguments, now: datetime) -> A
     if dialect == OCSF and not named:
         hint = f"add `--from`, with your region: {_LAKE_TABLE}"
         raise UsageError("`--dialect ocsf` needs the name of Security Lake's table", hint=hint)
-    table = _table(named)
+    table = table_in(arguments)
     days = days_of_lake(begin, end) if dialect == OCSF else days_of(begin, end)
     sql = whole(question, options, dialect, table, days)
     return AskedQuestion(question, options, dialect, table, sql, begin)
-
-
-def _table(named: str) -> str:
-    if named and not _TABLE_NAME.fullmatch(named):
-        hint = "write TABLE or DATABASE.TABLE, with double quotes around unusual names"
-        raise UsageError(f"`--from {named}` is not a table name", hint=hint)
-    return named or _TABLE
-
-
-def _days(arguments: Arguments, question: AuditQuestion, since: datetime | None) -> tuple[str, str]:
-    """Return the first and the last day of logs to read; "" for no limit."""
-    days = []
-    for flag in ("--begin", "--end"):
-        day = arguments.text(flag)
-        if day and not (_DAY.fullmatch(day) and _is_day(day)):
-            raise UsageError(f"`{flag} {day}` is not a date", hint="write a date such as 2026-11-20")
-        days.append(day)
-    begin, end = days
-    if since and not begin:
-        begin = f"{since - _BEFORE if question in _COMPARING else since:%Y-%m-%d}"
-    if begin and end and begin > end:
-        raise UsageError(f"`--begin {begin}` is after `--end {end}`", hint="swap the two days")
-    return begin, end
-
-
-def _is_day(text: str) -> bool:
-    try:
-        datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        return False
-    return True
 
 
 COMMAND = Command(
@@ -145,7 +106,7 @@ COMMAND = Command(
         ),
         Flag(
             "--from",
-            f"the table (Athena, default {_TABLE}), or a file pattern (DuckDB)",
+            f"the table (Athena, default {DEFAULT_TABLE}), or a file pattern (DuckDB)",
             value="TABLE",
             own_variable="DSOPS_AUDIT_FROM",
         ),

@@ -18,7 +18,7 @@ from dsops.runtime import NOTES, WAIT_BEGUN, WAIT_OVER, Event
 from dsops.text import clean, counted, duration_text
 
 _REPEATED = ("keys.waiting", "mfa.waiting", "query.waiting")
-_OF_THE_LINE = (WAIT_BEGUN, WAIT_OVER, "checks.made", "facts.collected")
+_OF_THE_LINE = (WAIT_BEGUN, WAIT_OVER, "checks.made", "facts.collected", "engine.running")
 """Events that only the progress line shows, because the log has a later event with the result."""
 
 _ERASE_LINE = "\r\x1b[K"
@@ -326,6 +326,16 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "logs.read": (("percent", "{}"), ("of", "of {} read")),
     "checks.made": (("percent", "{}"), ("of", "of {} checked")),
     "facts.collected": (("percent", "{}"), ("of", "of {} collected")),
+    "engine.running": (
+        ("engine", "{}:"),
+        ("percent", "{},"),
+        ("query", "query {}"),
+        ("question", "({}),"),
+        ("stages", "{} stages,"),
+        ("rows", "{},"),
+        ("read", "{} read"),
+        ("state", "({})"),
+    ),
     "query.waiting": (
         ("engine", "{}:"),
         ("state", "the query is {},"),
