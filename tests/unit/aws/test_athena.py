@@ -294,3 +294,14 @@ def test_throttling_is_waited_for() -> None:
         lambda request: json_error("TooManyRequestsException", "slow") if next(times) else stub(request), start
     )
     assert (query, len(server.seen)) == (ATHENA_ID, 2)
+
+
+def test_a_table_of_security_lakes_first_version_has_its_own_hint() -> None:
+    """If a table of Security Lake lacks a column, the hint names the source version that dsops reads."""
+    reason = "COLUMN_NOT_FOUND: line 3:5: Column 'actor.user.uid_alt' cannot be resolved"
+    table = "amazon_security_lake_table_us_east_1_cloud_trail_mgmt_1_0"
+    with StubServer(StubQueries()) as server:
+        error = api.failure(athena_at(server, Scene()), QueryState("failed", reason, 1, "request-1"), table)
+    assert type(error) is QueryRefused
+    assert "source version 2 (OCSF 1.1 or a later 1.x)" in error.hint
+    assert "--dialect ocsf" in error.hint
