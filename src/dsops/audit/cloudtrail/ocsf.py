@@ -54,15 +54,10 @@ def _field(path: str) -> str:
     return f"element_at(unmapped, '{path}')"
 
 
-# `approx_percentile({}, 0.5)` returns the upper of two middle values.
-_LOWER_MEDIAN: Final = (
-    "element_at(array_sort(array_agg({0}) FILTER (WHERE {0} IS NOT NULL)), CAST((count({0}) + 1) / 2 AS INTEGER))"
-)
 OCSF: Final = ATHENA._replace(
     name="ocsf",
     title="Security Lake",
     field=_field,
-    median=_LOWER_MEDIAN,
     time="CAST(date_add('second', CAST(floor(CAST({} AS DOUBLE) / 1000) AS BIGINT), TIMESTAMP '1970-01-01 00:00:00')"
     " AS TIMESTAMP)",
 )
