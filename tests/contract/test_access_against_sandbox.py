@@ -16,7 +16,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dsops.access.facts.world import Resource
+from dsops.access.facts.world import PolicyDocument, Resource
 from dsops.access.questions.answer import AccessAnswer
 from dsops.access.questions.caller import caller_of
 from dsops.access.questions.evaluator import Evaluator
@@ -24,7 +24,7 @@ from dsops.access.questions.topic import Topic
 from tests.groups import IS_NIGHTLY
 from tests.sandboxes import Lab, Person, RefusedError
 from tests.unit.access.random_seeds import KEY_ID, ROLES, USERS, seeds
-from tests.unit.access.worlds import ACCOUNT, NOW, READ, SECRET, policy, world_of
+from tests.unit.access.worlds import ACCOUNT, NOW, OTHER, READ, SECRET, policy, world_of
 
 CONDITIONS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
@@ -182,3 +182,35 @@ def test_the_key_of_content_decides_as_in_a_request() -> None:
                 is_allowed = False
             is_stopped = KEY in (answer.stopped_by_key, answer.if_key and answer.if_key.key)
             assert (name in ("both", "named"), not is_allowed) == (is_allowed, is_stopped), (name, service, answer)
+
+
+def test_a_blocked_public_bucket_is_closed_as_for_a_request() -> None:
+    """RestrictPublicBuckets closes a public policy to another account, and leaves its own account in."""
+    reads = {"policies": [policy({"Action": "s3:GetObject"})]}
+    accounts = {ACCOUNT: {"users": {"alice": reads}}, OTHER: {"users": {"carol": reads}}}
+    lab = Lab.of(json.dumps({"accounts": accounts}))
+    admin = lab.user("admin")
+    document = json.dumps(policy({"Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::papers/*"}))
+    admin.call("s3", "CreateBucket", Bucket="papers")
+    admin.call("s3", "PutObject", Bucket="papers", Key="x", Body=b"x")
+    admin.call("s3", "PutBucketPolicy", Bucket="papers", Policy=document)
+    for restricts in (False, True):
+        block = {"RestrictPublicBuckets": restricts}
+        admin.call("s3", "PutPublicAccessBlock", Bucket="papers", PublicAccessBlockConfiguration=block)
+        bucket = Resource(
+            "arn:aws:s3:::papers",
+            ACCOUNT,
+            PolicyDocument("the bucket's policy", "resource", document),
+            kms_key="",
+            restricts_public=restricts,
+        )
+        facts = world_of(accounts)._replace(resources={bucket.arn: bucket})
+        for name, account in (("alice", ACCOUNT), ("carol", OTHER)):
+            caller = caller_of(facts.identities[f"arn:aws:iam::{account}:user/{name}"])
+            answer = Evaluator(facts, NOW).ask(caller, Topic("s3:GetObject", "arn:aws:s3:::papers/x"))
+            is_allowed = True
+            try:
+                lab.user(name, account).call("s3", "GetObject", Bucket="papers", Key="x")
+            except RefusedError:
+                is_allowed = False
+            assert (name == "alice" or not restricts, answer.verdict == "yes") == (is_allowed, is_allowed)

@@ -17,16 +17,16 @@ SOURCE = Path(dsops.__file__).parent
 DOORS = {
     "dsops": "open",
     "dsops.policy": """
-        ANY_ACCOUNT ANY_CHARACTER ANY_TEXT AccountPlace ActionFacts AnsweredCase Attached AuthorizationReference
-        Case CaseQuestion CompletedQuestion Condition Decision DeclaredPolicies Effect Entity Expected Facts
-        Finding KIND_WORDS LimitingPolicies LintReport LintRule Needs Outcome POLICY_TYPES ParsedPolicy
-        PartialDecision PartialRequest Place Policies Policy PolicyFile PolicyFiles PolicyKind PolicySet
-        PolicyText PolicyType Principal RULES ReadFile Reason Request ResourcePolicy SECRET_KEYS SEVERITIES
-        ServiceFacts Severity Statement StatementReason UNKNOWN_SUFFIX UnmetElement Unread Verdict attached_of
-        attribute_keys check_exact_action check_policy complete customer_key denial_sentence differences
-        evaluate global_key_type is_kms_key is_multi_valued is_negated is_unique_id is_unknown lint lower_case
-        needs_of parse_policy parse_policy_text read_caller read_policy_source read_table request_of shown
-        shown_name simulate variable_keys
+        ANY_ACCOUNT ANY_CHARACTER ANY_TEXT AccountPlace ActionFacts AnsweredCase Attached AuthorizationReference Case
+        CaseQuestion CompletedQuestion Condition Decision DeclaredPolicies Effect Entity Expected Facts Finding
+        KIND_WORDS LimitingPolicies LintReport LintRule Needs Outcome POLICY_TYPES ParsedPolicy PartialDecision
+        PartialRequest Place Policies Policy PolicyFile PolicyFiles PolicyKind PolicySet PolicyText PolicyType
+        Principal RULES ReadFile Reason Request ResourcePolicy SECRET_KEYS SEVERITIES ServiceFacts Severity Statement
+        StatementReason UNKNOWN_SUFFIX UnmetElement Unread Verdict attached_of attribute_keys check_exact_action
+        check_policy complete customer_key default_key_policy denial_sentence differences evaluate global_key_type
+        is_kms_key is_multi_valued is_negated is_public_policy is_unique_id is_unknown lint lower_case
+        managed_key_policy needs_of open_key_policy parse_policy parse_policy_text read_caller read_policy_source
+    read_table request_of shown shown_name simulate variable_keys
     """,
     "dsops.testing": """
         Assume CredentialStoreContract CredentialSubject Identity LocalAws SandboxAccount SandboxClock
@@ -45,7 +45,6 @@ PAST_THE_DOOR = {
     "explain/evidence/recorded_context.py": "dates of AWS's records",
     "explain/questions/federated_questions.py": "providers without an ARN",
     "request/resources/kms_grants.py": "grants name principals as policies do",
-    "request/resources/s3.py": "which operators fix a value",
     "sandbox/control/metrics.py": "which operations issue sessions",
     "sandbox/iam_api/policy_sources.py": "IAM's simulator tells which keys a policy uses",
     "sandbox/iam_api/simulation.py": "IAM's simulator folds a context",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dsops.policy.linting.finding import Finding, LintRule, Severity
     from dsops.policy.linting.keys import global_key_type, is_multi_valued
     from dsops.policy.linting.reference import ActionFacts, AuthorizationReference, ServiceFacts
+    from dsops.policy.public_policies import is_public_policy
     from dsops.policy.saml_attributes import attribute_keys
     from dsops.policy.simulation.case import POLICY_TYPES, Case, CaseQuestion, Expected, Place, Verdict
     from dsops.policy.simulation.compiled import PolicySet, is_kms_key
@@ -123,6 +124,7 @@ __all__ = [
     "is_kms_key",
     "is_multi_valued",
     "is_negated",
+    "is_public_policy",
     "is_unique_id",
     "is_unknown",
     "lint",
@@ -161,6 +163,7 @@ _HOMES = {
     "linting.finding": ("Finding", "LintRule", "Severity"),
     "linting.keys": ("global_key_type", "is_multi_valued"),
     "linting.reference": ("ActionFacts", "AuthorizationReference", "ServiceFacts"),
+    "public_policies": ("is_public_policy",),
     "saml_attributes": ("attribute_keys",),
     "language.callers": ("read_caller",),
     "simulation.case": ("Case", "CaseQuestion", "Expected", "POLICY_TYPES", "Place", "Verdict"),

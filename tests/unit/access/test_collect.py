@@ -49,7 +49,11 @@ def fill(estate: Estate) -> None:
     s3.put_bucket_policy(
         Bucket="papers", Policy=json.dumps(policy("s3:GetObject", Principal="*", Resource="arn:aws:s3:::papers/*"))
     )
-    s3.put_public_access_block(Bucket="papers", PublicAccessBlockConfiguration={"BlockPublicPolicy": True})
+    block = {"BlockPublicPolicy": True, "RestrictPublicBuckets": True}
+    s3.put_public_access_block(Bucket="papers", PublicAccessBlockConfiguration=block)
+    s3.put_bucket_ownership_controls(
+        Bucket="papers", OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    )
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("a.py", "def b(*_): pass")
@@ -106,6 +110,8 @@ def test_resources_of_each_service_have_their_policies(tmp_path: Path) -> None:
     blocks = {bucket["Arn"]: bucket["PublicAccessBlock"] for bucket in buckets}
     assert blocks["arn:aws:s3:::plain"] is None
     assert blocks["arn:aws:s3:::papers"]["BlockPublicPolicy"] is True
+    assert (resources["s3:::papers"].restricts_public, resources["s3:::plain"].restricts_public) == (True, None)
+    assert (resources["s3:::papers"].may_have_acls, resources["s3:::plain"].may_have_acls) == (False, True)
 
 
 def test_the_keys_of_content_are_collected(tmp_path: Path) -> None:
@@ -202,6 +208,7 @@ def test_a_denied_list_is_a_gap(tmp_path: Path, action: str, account: str, place
         ("kms:GetKeyPolicy", "kms"),
         ("s3:GetBucketPolicy", "s3"),
         ("s3:GetBucketPublicAccessBlock", "s3"),
+        ("s3:GetBucketOwnershipControls", "s3"),
         ("sns:GetTopicAttributes", "sns"),
         ("lambda:GetPolicy", "lambda"),
     ],

@@ -210,3 +210,14 @@ def test_a_new_escalation_is_told_on_request(tmp_path: Path, capfd: pytest.Captu
     assert (6, 0) == (code, reverse)
     assert "1 principal can newly gain more permissions\n" in text
     assert f"  user bob of {ACCOUNT} becomes role Root of {ACCOUNT}" in text
+
+
+def test_only_pairs_that_aws_defines_are_asked() -> None:
+    """An action is asked about the resources of its type, not about each one in the same statement."""
+    role = f"arn:aws:iam::{ACCOUNT}:role/Worker"
+    both = policy({"Action": [READ, "iam:PassRole", "ec2:DescribeInstances"], "Resource": [SECRET, role]})
+    before, after = (world_of({ACCOUNT: {"users": {"ann": {"policies": policies}}}}) for policies in ([], [both]))
+    opened = {(change.action, change.resource) for change in compare(before, after, NOW).opened}
+
+    assert {(READ, SECRET), ("iam:PassRole", role)} <= opened
+    assert not opened & {(READ, role), ("iam:PassRole", SECRET), ("ec2:DescribeInstances", role)}

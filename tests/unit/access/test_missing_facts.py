@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dsops.access.facts.folder import read_folder
+from dsops.access.facts.gaps import MEMBERSHIP_KEYS
+from dsops.access.facts.world import Gap, MemberAccount, PolicyDocument, Resource
 from tests.unit.access.facts_folder import MEMBER, ROLE, USER, FactsFolder, details, organization
-from tests.unit.access.worlds import ask, ways_of
+from tests.unit.access.worlds import ACCOUNT, OTHER, ask, policy, ways_of, world_of
 
 TABLE = f"arn:aws:dynamodb:eu-west-1:{MEMBER}:table/orders"
 QUEUE = f"arn:aws:sqs:eu-west-1:{MEMBER}:jobs"
@@ -22,7 +25,9 @@ S3 = f"accounts/{MEMBER}/resources/s3.json"
 def folder(tmp_path: Path) -> FactsFolder:
     """A complete folder in which a role and a user may read objects."""
     folder = FactsFolder(tmp_path)
-    folder.write(S3, {"Resources": [{"Arn": BUCKET, "Policy": None}], "Gaps": []})
+    folder.write(
+        S3, {"Resources": [{"Arn": BUCKET, "Policy": None, "ObjectOwnership": "BucketOwnerEnforced"}], "Gaps": []}
+    )
     content = organization()
     content["Policies"][0]["Targets"].append("ou-ab12-2")  # otherwise a level without a policy denies everything
     folder.write("organization.json", content)
@@ -65,7 +70,9 @@ def test_an_unread_policy_of_a_bucket_is_unknown_for_its_objects(folder: FactsFo
     action = "s3:ListBucket" if resource == BUCKET else "s3:PutObject"
     assert verdicts(folder, action, resource) == {}
     gap = {"Place": "resource", "Why": "denied", "Arn": BUCKET}
-    folder.write(S3, {"Resources": [{"Arn": BUCKET, "Policy": None}], "Gaps": [gap]})
+    folder.write(
+        S3, {"Resources": [{"Arn": BUCKET, "Policy": None, "ObjectOwnership": "BucketOwnerEnforced"}], "Gaps": [gap]}
+    )
 
     assert verdicts(folder, action, resource) == {"role/app/Deploy": "unknown", "user/ada": "unknown"}
 
@@ -81,3 +88,24 @@ def test_an_unread_account_makes_the_list_of_principals_incomplete(folder: Facts
     assert [gap.account for gap in found.gaps] == [MEMBER]
     assert ROLE in {way.caller.name for way in found.ways}
     assert USER not in {way.caller.name for way in found.ways}
+
+
+@pytest.mark.parametrize("owner", [ACCOUNT, OTHER])
+def test_unread_tags_and_membership_matter_in_the_resources_account(owner: str) -> None:
+    """A condition on a resource's tags or organization depends on the facts of its account, not on the caller's."""
+    found = {}
+    for key, keys in (("aws:ResourceTag/team", ("aws:resourcetag/",)), ("aws:ResourceOrgID", MEMBERSHIP_KEYS)):
+        grant = policy({"Action": "sqs:SendMessage", "Condition": {"StringEquals": {key: "x"}}})
+        facts = world_of({ACCOUNT: {}, OTHER: {"users": {"carol": {"policies": [grant]}}}})
+        document = json.dumps(policy({"Principal": {"AWS": OTHER}, "Action": "sqs:SendMessage"}))
+        queue = Resource(f"arn:aws:sqs:us-east-1:{ACCOUNT}:jobs", ACCOUNT, PolicyDocument("p", "resource", document))
+        accounts = {**facts.accounts, owner: MemberAccount(owner, organization_id=None)}
+        gap = Gap(owner, "context", "not collected", keys=keys)
+        answer = ask(
+            facts._replace(resources={queue.arn: queue}, accounts=accounts, gaps=(gap,)), "sqs:SendMessage", queue.arn
+        )
+        found[key] = [(way.verdict, [gap.why for gap in way.gaps]) for way in answer.ways if "carol" in way.caller.name]
+
+    told = ["not collected"]
+    assert [("unknown", told)] * (owner == ACCOUNT) == found["aws:ResourceTag/team"]
+    assert [("conditional", told)] * (owner == ACCOUNT) == found["aws:ResourceOrgID"]

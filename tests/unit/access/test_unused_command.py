@@ -22,7 +22,7 @@ SEED = {
                     "policies": [
                         policy(
                             {"Sid": "Look", "Action": ["ec2:*", "iam:PassRole", "s3:GetObject"]},
-                            {"Sid": "Tables", "Action": "glue:GetTable"},
+                            {"Sid": "Tables", "Action": "glue:CreateTable"},
                         )
                     ],
                 }

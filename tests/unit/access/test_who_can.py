@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dsops.access.facts.world import Gap
 from tests.unit.access.worlds import ACCOUNT, FOREIGN, OTHER, READ, SECRET, ask, policy, trust, ways_of, world_of
 
@@ -192,3 +194,22 @@ def test_roles_that_trust_each_other_end() -> None:
     )
 
     assert {"role/One": "yes", "role/Two": "yes"} == ways_of(ask(world))
+
+
+def test_services_and_foreign_accounts_can_assume_a_role() -> None:
+    """Who can assume a role contains the services and accounts of its trust policy, also a service in a condition."""
+    named: dict[str, Any] = {"StringEquals": {"aws:PrincipalServiceName": "states.amazonaws.com"}}
+    statements = [
+        trust({"Service": "lambda.amazonaws.com"})["Statement"],
+        trust({"AWS": FOREIGN})["Statement"],
+        trust("*", **named)["Statement"],
+        trust({"Federated": "cognito-identity.amazonaws.com"}, "sts:AssumeRoleWithWebIdentity")["Statement"],
+    ]
+    document = {"Version": "2012-10-17", "Statement": statements}
+    world = world_of({ACCOUNT: {"roles": {"Worker": {"trust": document}}}})
+    role = f"arn:aws:iam::{ACCOUNT}:role/Worker"
+
+    assert {"lambda.amazonaws.com": "yes", "states.amazonaws.com": "yes", FOREIGN: "yes"} == ways_of(
+        ask(world, "sts:AssumeRole", role)
+    )
+    assert {} == ways_of(ask(world, "iam:PassRole", role))

@@ -6,7 +6,9 @@ the other questions are asked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Final, NamedTuple
 
 from dsops.access.facts.world import OrganizationFacts, PolicyDocument, Resource
@@ -17,6 +19,8 @@ from dsops.access.questions.encryption import Keys
 from dsops.access.questions.path import ways_from
 from dsops.access.questions.topic import Topic
 from dsops.arn import is_account_id, parse_arn
+from dsops.policy import lower_case
+from dsops.service_reference import open_reference
 
 ADMINISTRATION: Final = "iam:PutRolePolicy"
 """The action that stands for the administration of an account: its caller can give any role any permission."""
@@ -67,7 +71,7 @@ def changed_arns(sides: Sides) -> frozenset[str]:
 
 
 def _traits(known: Resource) -> tuple[object, ...]:
-    return dict(known.tags), known.account, known.policy is None, known.kms_key, known.aliases
+    return dict(known.tags), known.account, known.policy is None, known.kms_key, known.aliases, known.restricts_public
 
 
 def _distinct(documents: Iterable[PolicyDocument]) -> tuple[PolicyDocument, ...]:
@@ -219,4 +223,19 @@ def _named(document: PolicyDocument) -> Iterator[tuple[str, str]]:
                 continue
             yield from data_requests(resource)
             exact = (action for action in statement.actions.written if "*" not in action and "?" not in action)
-            yield from ((action, resource) for action in exact if action != ASSUME)
+            yield from ((action, resource) for action in exact if action != ASSUME and _can_be_about(action, resource))
+
+
+def _can_be_about(action: str, resource: str) -> bool:
+    """Whether AWS defines the action for this type of resource. Without AWS's reference, every pair counts."""
+    reference = open_reference()
+    prefix, _, name = lower_case(action).partition(":")
+    service = reference.service(prefix) if reference is not None else None
+    facts = service.actions.get(name) if service is not None else None
+    return facts is None or any(_expression(arn).fullmatch(resource) for arn in facts.arns)
+
+
+@cache
+def _expression(arn_format: str) -> re.Pattern[str]:
+    """Return the ARNs of a type of resource, such as `arn:${Partition}:s3:::${BucketName}`."""
+    return re.compile(".*".join(map(re.escape, re.split(r"\$\{[^}]*\}|\*", arn_format))))

@@ -34,6 +34,7 @@ ACCOUNT_ACTIONS: Final = (
     "kms:ListKeys",
     "lambda:GetPolicy",
     "lambda:ListFunctions",
+    "s3:GetBucketOwnershipControls",
     "s3:GetBucketPolicy",
     "s3:GetBucketPublicAccessBlock",
     "s3:GetEncryptionConfiguration",

@@ -157,15 +157,17 @@ class ResourceCollector:
                 "Arn": arn,
                 "Region": region or self._apis.region,
                 "Policy": policy,
-                "PublicAccessBlock": await self._public_access_block(arn, name, region),
+                "PublicAccessBlock": await self._of_bucket(arn, buckets.get_public_access_block, region),
+                "ObjectOwnership": await self._of_bucket(arn, buckets.get_object_ownership, region),
                 "Encryption": await self._encryption(arn, name, region),
             }
 
         return await in_parallel(await buckets.list_buckets(self._apis.api("s3")), one, _AT_ONCE)
 
-    async def _public_access_block(self, arn: str, name: str, region: str) -> object:
+    async def _of_bucket(self, arn: str, read: Callable[[ServiceApi, str], Work[object]], region: str) -> object:
+        """Return a setting of a bucket; None if it has none, or if it can't be read, which becomes a gap."""
         try:
-            return await buckets.get_public_access_block(self._apis.api("s3", region), name)
+            return await read(self._apis.api("s3", region), arn.rpartition(":")[2])
         except EntityNotFound:
             return None
         except DsopsError as error:

@@ -233,6 +233,8 @@ class _Template:
         elif of_type == "AWS::S3::Bucket":
             encryption = values.get("BucketEncryption")
             self._facts.set_key(arn, UNKNOWN if has_unknown(encryption) else default_key_of(encryption), region)
+            block = mapping(values.get("PublicAccessBlockConfiguration"))
+            self._facts.set_public_block(arn, block.get("RestrictPublicBuckets"))
 
     def _tell_condition(self, key: str, arn: str) -> None:
         condition = self._resources[key].get("Condition")

@@ -198,6 +198,11 @@ class DeclaredFacts:
         elif isinstance(arn, str) and arn in self._resources:
             self._resources[arn] = self._resources[arn]._replace(kms_key=None)
 
+    def set_public_block(self, arn: object, restricts: object) -> None:
+        """Set whether a bucket restricts a public policy. Another value than true leaves it to the account."""
+        if isinstance(arn, str) and arn in self._resources:
+            self._resources[arn] = self._resources[arn]._replace(restricts_public=restricts in (True, "true") or None)
+
     def add_alias(self, key: object, alias: object, region: str) -> None:
         """Give a KMS key an alias: `alias/NAME`. The key is given by ARN or id."""
         if isinstance(key, str) and isinstance(alias, str):

@@ -179,6 +179,7 @@ def _texts(value: object) -> list[str]:
 
 
 def _resources(folder: str, account: str, documents: Documents) -> Iterator[Resource]:
+    folder_block = os.path.join(folder, "s3-bpa.json")
     for service in _subfolders(folder):
         if os.path.basename(service) != "iam":
             for path in _with_metadata(service, _MOST_DEPTH):
@@ -189,7 +190,18 @@ def _resources(folder: str, account: str, documents: Documents) -> Iterator[Reso
                 policy = read_value(os.path.join(path, "policy.json"))
                 document = documents.of(f"the policy of {arn}", "resource", policy) if policy else None
                 tags = tags_of({"Tags": read_value(os.path.join(path, "tags.json"))})
-                yield Resource(arn, account, document, tags, text_of(about, "role"), _default_key(path, about, account))
+                role, key = text_of(about, "role"), _default_key(path, about, account)
+                is_bucket = ":s3:::" in arn
+                restricts = any(map(_restricts_public, (folder_block, os.path.join(path, "bpa.json"))))
+                restricts_public = restricts if is_bucket else None
+                resource = Resource(arn, account, document, tags, role, key, (), restricts_public)
+                has_tag_control = about.get("abacEnabled") is True if is_bucket else None
+                yield resource._replace(has_tag_control=has_tag_control, may_have_acls=is_bucket)
+
+
+def _restricts_public(path: str) -> bool:
+    """Whether the block of public access in a file restricts public policies."""
+    return _object(path).get("RestrictPublicBuckets") is True
 
 
 def _default_key(folder: str, about: Mapping[str, object], account: str) -> str | None:

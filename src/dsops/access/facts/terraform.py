@@ -199,6 +199,10 @@ class _Terraform:
         elif resource.type == "aws_kms_alias":
             key = self._reference(resource, "target_key_arn") or self._reference(resource, "target_key_id")
             self._facts.add_alias(key, resource.values.get("name"), self._region_of(resource))
+        elif resource.type == "aws_s3_bucket_public_access_block":
+            bucket = self._reference(resource, "bucket")
+            arn = self._arn_of("aws_s3_bucket", bucket) if isinstance(bucket, str) else UNKNOWN
+            self._facts.set_public_block(arn, resource.values.get("restrict_public_buckets"))
         elif resource.type == "aws_s3_bucket_server_side_encryption_configuration":
             bucket = self._reference(resource, "bucket")
             arn = self._arn_of("aws_s3_bucket", bucket) if isinstance(bucket, str) else UNKNOWN

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from dsops.access.facts.mentions import Mentions, mentions_in, mentions_of
 from dsops.document import parse_json
@@ -94,9 +94,11 @@ class PolicyDocument:
 
 
 def _words(policy: Policy) -> tuple[object, ...]:
-    """Return what a policy says, without the compiled tests, which are never equal."""
+    """Return what a policy says, without the compiled tests, which are never equal.
+
+    A source can read a boundary as an identity policy, so the kind does not count.
+    """
     return (
-        policy.kind,
         policy.version,
         *(
             (
@@ -174,6 +176,12 @@ class Resource(NamedTuple):
     """
     aliases: tuple[str, ...] = ()
     """The ARNs of the aliases of a KMS key."""
+    restricts_public: bool | None = None
+    """For a bucket: whether S3 Block Public Access limits a public policy to its account; None if unknown."""
+    has_tag_control: bool | None = None
+    """For a bucket: whether S3 compares its tags with conditions (attribute-based access control); None if unknown."""
+    may_have_acls: bool = False
+    """For a bucket: whether access control lists of the bucket or of its objects may allow something."""
 
 
 class UserGroup(NamedTuple):
@@ -234,7 +242,7 @@ class OrganizationFacts(NamedTuple):
 
 
 def merge_worlds(worlds: Iterable[OrganizationFacts]) -> OrganizationFacts:
-    """Return the facts of several sources as one world.
+    """Return the facts of several sources as one world. What one source lacks of a fact comes from another.
 
     Raises PolicyInvalid if two sources describe the same account, user, role or resource differently.
     """
@@ -244,9 +252,9 @@ def merge_worlds(worlds: Iterable[OrganizationFacts]) -> OrganizationFacts:
     groups: dict[str, UserGroup] = {}
     providers: set[str] = set()
     assignments: list[Assignment] = []
-    gaps: list[Gap] = []
     sources: list[str] = []
-    for world in worlds:
+    read = [*worlds]
+    for world in read:
         source = ", ".join(world.sources)
         add_facts(accounts, world.accounts, source)
         add_facts(identities, world.identities, source)
@@ -254,11 +262,19 @@ def merge_worlds(worlds: Iterable[OrganizationFacts]) -> OrganizationFacts:
         add_facts(groups, world.groups, source)
         providers |= world.providers
         assignments += world.assignments
-        gaps += world.gaps
         sources += world.sources
+    gaps = [gap for world in read for gap in world.gaps if not _is_filled(gap, world, accounts)]
     return OrganizationFacts(
         accounts, identities, resources, groups, frozenset(providers), tuple(assignments), tuple(gaps), tuple(sources)
     )
+
+
+def _is_filled(gap: Gap, world: OrganizationFacts, accounts: Mapping[str, MemberAccount]) -> bool:
+    """Whether another source has the control policies that all accounts of a source, such as a dump, lack."""
+    own = world.accounts
+    lacks_all = bool(own) and all(account.organization_id is None for account in own.values())
+    is_known = all(accounts[identifier].organization_id is not None for identifier in own)
+    return gap.place in ("scp", "rcp") and not gap.account and lacks_all and is_known
 
 
 def overlaid(base: OrganizationFacts, top: OrganizationFacts) -> OrganizationFacts:
@@ -279,15 +295,57 @@ def overlaid(base: OrganizationFacts, top: OrganizationFacts) -> OrganizationFac
 
 
 _Fact = TypeVar("_Fact", MemberAccount, IamIdentity, Resource, UserGroup)
+_UNKNOWN: Final[Mapping[str, object]] = {
+    "aliases": (),
+    "groups": (),
+    "has_tag_control": None,
+    "instance_profiles": (),
+    "kms_key": None,
+    "may_have_acls": False,
+    "name": "",
+    "organization_id": None,
+    "path": "",
+    "resource_control": (),
+    "restricts_public": None,
+    "role": "",
+    "service_control": (),
+    "unique_id": "",
+}
+"""The values with which a source says that it does not contain a fact."""
+
+_OF_POSITION: Final = ("is_management", "organization_id", "path", "resource_control", "service_control")
+"""What a source knows of an account only if it knows the account's organization."""
 
 
 def add_facts(known: dict[str, _Fact], new: Mapping[str, _Fact], source: str) -> None:
-    """Add facts. The same fact from two sources is fine; two versions of it are an error."""
+    """Add facts. A fact that one source lacks comes from the other.
+
+    Raises PolicyInvalid if both sources have it, and disagree.
+    """
     for key, fact in new.items():
-        if key in known and known[key] != fact:
-            raise PolicyInvalid(
-                f"{key} is described twice, and differently",
-                why=f"{source} and a file before it disagree on it",
-                hint="give one of the two, or compare them with `dsops access diff`",
-            )
-        known[key] = fact
+        known[key] = _completed(known[key], fact, source, key) if key in known else fact
+
+
+def _completed(known: _Fact, new: _Fact, source: str, key: str) -> _Fact:
+    """Return a fact with what either of two sources knows."""
+    if known == new:
+        return known
+    if getattr(known, "organization_id", "") is None:
+        known, new = new, known  # The position of an account and its control policies come together.
+    is_position_known = getattr(new, "organization_id", "") is not None
+    values: dict[str, Any] = {}  # the fields have various types
+    differing: list[str] = []
+    for field in known._fields:
+        one, other = getattr(known, field), getattr(new, field)
+        is_missing = field in _UNKNOWN and one == _UNKNOWN[field] and is_position_known
+        values[field] = other if is_missing else one
+        is_given = field not in _UNKNOWN or (other != _UNKNOWN[field] and is_position_known)
+        if one != other and is_given and not is_missing and not (field in _OF_POSITION and not is_position_known):
+            differing.append(field.replace("_", " "))
+    if differing:
+        raise PolicyInvalid(
+            f"{key} is described twice, and differently",
+            why=f"{source} and a file before it disagree on its {', '.join(differing)}",
+            hint="give one of the two, or compare them with `dsops access diff`",
+        )
+    return known._replace(**values)

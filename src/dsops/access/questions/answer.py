@@ -55,6 +55,9 @@ class AccessAnswer(NamedTuple):
     stopped_by_key: str = ""
     """For `no`: the ARN of the KMS key that refuses it, if the caller may call the service. `decision` is the key's."""
 
+    is_blocked: bool = False
+    """For `no`: whether S3 Block Public Access takes back what the bucket's policy allows."""
+
     @property
     def is_possible(self) -> bool:
         """Whether the caller can do it, for some request."""

@@ -14,7 +14,7 @@ from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.topic import Topic
 from dsops.access.questions.trust_index import TrustIndex, trusting_statements
 from dsops.arn import parse_arn
-from dsops.policy import is_unique_id
+from dsops.policy import is_unique_id, lower_case
 
 _NO_IDENTITIES: Final[Sequence[IamIdentity]] = ()
 ASSUME: Final = "sts:AssumeRole"
@@ -228,6 +228,16 @@ class Assumptions:
         yield from (caller._replace(group=name) for name in names)
         if not names:
             yield caller
+
+
+_ASSUMING: Final = frozenset(lower_case(action) for action in (ASSUME, *_BY_PROVIDER.values()))
+
+
+def can_call(caller: AccessCaller, action: str) -> bool:
+    """Whether this kind of caller can make the call: a provider's tokens only assume roles, each in its own way."""
+    of_kind = _BY_PROVIDER.get(caller.principal.kind)
+    is_assuming = lower_case(action) in _ASSUMING
+    return lower_case(of_kind or ASSUME) == lower_case(action) if is_assuming else of_kind is None
 
 
 def _trusts_anyone(role: IamIdentity) -> bool:

@@ -117,8 +117,16 @@ def callers_beyond(world: OrganizationFacts, statement: Statement, resource: str
                 yield provider_caller(text)
         elif text == "*":
             yield outside_caller(ANY_OUTSIDE, partition=partition)
+            yield from map(provider_caller, _named_services(statement))
         elif kind == "AWS":
             yield from _of_account(world, text, arn.partition if arn is not None else partition)
+
+
+def _named_services(statement: Statement) -> Iterator[str]:
+    """Yield the services that the conditions of a statement for everyone name."""
+    for condition in statement.conditions:
+        if lower_case(condition.key) == "aws:principalservicename":
+            yield from (value for value in condition.values if not any(mark in value for mark in "*?$"))
 
 
 def _of_account(world: OrganizationFacts, text: str, partition: str) -> Iterator[AccessCaller]:
@@ -238,6 +246,13 @@ def _takes_session_tags(identity: IamIdentity) -> bool:
 
 
 def _tags_of(world: OrganizationFacts, resource: str) -> Mapping[str, str] | None:
-    """Return the tags of a resource or role; None if they are unknown."""
-    known = world.resources.get(resource) or world.identities.get(resource)
-    return known.tags if known is not None else None
+    """Return the tags of a resource or role that requests about it contain; None if they are unknown.
+
+    S3 uses the tags of a bucket, also for its objects, only if that is switched on for the bucket (Amazon S3 User
+    Guide, "Enabling ABAC in general purpose buckets").
+    """
+    known = world.resource(resource)
+    if known is not None and ":s3:::" in resource:
+        return None if known.has_tag_control is None else known.tags if known.has_tag_control else {}
+    owner = known or world.identities.get(resource)
+    return owner.tags if owner is not None else None

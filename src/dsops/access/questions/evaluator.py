@@ -30,6 +30,7 @@ from dsops.policy import (
     PolicySet,
     Unread,
     is_kms_key,
+    is_public_policy,
     lower_case,
     read_caller,
     request_of,
@@ -79,6 +80,8 @@ class Evaluator:
         return self._with_keys(caller, topic, self._shared(caller, topic))
 
     def _with_keys(self, caller: AccessCaller, topic: Topic, answer: AccessAnswer) -> AccessAnswer:
+        if ":s3:::" in topic.resource:
+            answer = self._with_public_block(caller, topic, answer)
         use = self.key_use(topic) if answer.verdict != "no" else None
         return answer if use is None else self._with_key(caller, topic, answer, use)
 
@@ -144,6 +147,22 @@ class Evaluator:
             return answer._replace(gaps=gaps)
         both = self._both(caller, topic, use.topic, {**of_key.needed, **answer.needed})
         return both._replace(gaps=gaps) if both is not None else refused_by_key(answer, of_key, use)
+
+    def _with_public_block(self, caller: AccessCaller, topic: Topic, answer: AccessAnswer) -> AccessAnswer:
+        """Return the answer with what S3 Block Public Access does or may do to a public policy of the bucket."""
+        known = self.resource_of(topic.resource)
+        if known is None or not self._is_public(caller, known):
+            return answer
+        if known.restricts_public is None and answer.verdict != "no":
+            why = "it is not known whether S3 Block Public Access restricts its public policy"
+            return answer._replace(gaps=(*answer.gaps, Gap(known.account, "resource", why, known.arn)))
+        return answer._replace(is_blocked=answer.verdict == "no" and known.restricts_public is True)
+
+    def _is_public(self, caller: AccessCaller, bucket: Resource) -> bool:
+        """Whether the policy of a bucket is public, and Block Public Access can refuse the caller."""
+        policy = bucket.policy.policy if bucket.policy is not None else None
+        is_other = caller.principal.account != bucket.account and caller.principal.kind != "service"
+        return policy is not None and is_other and is_public_policy(policy)
 
     def _both(
         self, caller: AccessCaller, topic: Topic, key_topic: Topic, first: Mapping[str, tuple[str, ...]]
@@ -310,9 +329,12 @@ class Evaluator:
         document = self.resource_policy(topic.resource)
         if document is not None and document.kind == "trust" and not topic.is_about_sessions:
             return policies
+        bucket = self.resource_of(topic.resource)
+        if bucket is not None and bucket.restricts_public and self._is_public(caller, bucket):
+            document = None
         if document is not None:
             policies["trust" if document.kind == "trust" else "resource"] = ((topic.relevant(document),),)
-        elif self.resource_of(topic.resource) is not None:
+        elif bucket is not None:
             policies["resource"] = ()
         return policies
 

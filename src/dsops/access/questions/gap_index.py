@@ -10,6 +10,8 @@ from dsops.access.questions.caller import AccessCaller
 
 _OF_RESOURCE: Final = ("resources", "resource", "trust", "rcp")
 """The places of gaps that concern a resource, not a caller."""
+_KEYS_OF_RESOURCE: Final = ("aws:resource", "kms:")
+"""The beginning of the condition keys that are about the resource; the others are about the caller."""
 _GRANTING: Final = ("resources", "resource", "trust")
 """Those that can hide a permission."""
 _WITHOUT_RESOURCES: Final = ("", "iam", "sts")
@@ -28,6 +30,9 @@ class GapIndex:
         """Yield the gaps that concern the caller, or a resource of the account, given by the ARNs of its policies."""
         for owner in dict.fromkeys(("", caller.principal.account, account)):
             for gap in self._by_account.get(owner, ()):
+                if gap.place == "context":
+                    yield from _of_keys(gap, owner, caller, resources, account)
+                    continue
                 of_resource = gap.place in _OF_RESOURCE
                 if owner and owner != (account if of_resource else caller.principal.account):
                     continue
@@ -52,6 +57,15 @@ class GapIndex:
                 elif gap.place in _GRANTING and _concerns(gap, resources) and (not account or owner in ("", account)):
                     accounts.add("" if account else owner)
         return accounts
+
+
+def _of_keys(gap: Gap, owner: str, caller: AccessCaller, resources: tuple[str, ...], account: str) -> Iterator[Gap]:
+    """Yield a gap of condition keys with those keys that are about the owner: as the caller, or as the resource."""
+    is_caller = owner in ("", caller.principal.account) and gap.arn in ("", caller.name)
+    is_resource = owner in ("", account) and gap.arn in ("", *resources)
+    keys = tuple(key for key in gap.keys if (is_resource if key.startswith(_KEYS_OF_RESOURCE) else is_caller))
+    if keys:
+        yield gap._replace(keys=keys)
 
 
 def _concerns(gap: Gap, resources: tuple[str, ...]) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from dsops.access.facts.world import Gap, OrganizationFacts
 from dsops.access.questions.answer import AccessAnswer
 from dsops.access.questions.assuming import Assumptions
 from dsops.access.questions.caller import ANY_OUTSIDE, AccessCaller, callers_beyond, outside_caller
@@ -30,6 +31,7 @@ class OutsideUse(NamedTuple):
 
 
 _Test = Callable[[AccessCaller, AccessAnswer | None], bool]
+_MOST_NAMED: Final = 5
 ANONYMOUS = AccessCaller(read_caller("anonymous"))
 
 
@@ -64,6 +66,28 @@ def external_uses(evaluator: Evaluator, assumptions: Assumptions) -> tuple[Outsi
             topic = Topic(action, asked)
             uses += filter(None, (_use(evaluator, caller, topic) for caller in callers.values()))
     return tuple(sorted(uses, key=lambda use: (use.caller.name, use.resource, use.action)))
+
+
+def acl_gaps(world: OrganizationFacts, resource: str = "") -> tuple[Gap, ...]:
+    """Return the buckets whose access control lists, which dsops does not read, may allow more to other accounts.
+
+    `resource`: only the bucket with this ARN, or that of this object.
+    """
+    buckets = [known for known in world.resources.values() if known.may_have_acls]
+    if resource:
+        buckets = [known for known in buckets if known == world.resource(resource)]
+    names: dict[str, list[str]] = {}
+    for bucket in buckets:
+        names.setdefault(bucket.account, []).append(bucket.arn.rpartition(":")[2])
+    return tuple(
+        Gap(account, "resource", f"the access control lists of {_listed(of_account)}, and of the objects in it")
+        for account, of_account in names.items()
+    )
+
+
+def _listed(buckets: list[str]) -> str:
+    more = len(buckets) - _MOST_NAMED
+    return f"bucket {', '.join(buckets[:_MOST_NAMED])}{f' and {more} more' if more > 0 else ''}"
 
 
 def _role_uses(evaluator: Evaluator, assumptions: Assumptions, is_wanted: _Test) -> Iterator[OutsideUse]:

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from dsops.access.facts.world import Gap
 from dsops.access.questions.answer import AccessAnswer, Verdict
-from dsops.access.questions.assuming import Assumptions, Settled
+from dsops.access.questions.assuming import Assumptions, Settled, can_call
 from dsops.access.questions.caller import AccessCaller, caller_of, callers_beyond, named_sessions
 from dsops.access.questions.evaluator import Evaluator
+from dsops.access.questions.outside import acl_gaps
 from dsops.access.questions.samples import samples_of
 from dsops.access.questions.topic import Topic
 
@@ -91,6 +92,7 @@ def who_can(evaluator: Evaluator, assumptions: Assumptions, action: str, resourc
     roles = [way.caller.identity for way in ways if way.caller.identity is not None and not way.caller.outside]
     gaps += filter(None, (assumptions.gap_of(role) for role in roles if role.kind == "role"))
     gaps += _unnamed(evaluator, action, resource)
+    gaps += acl_gaps(evaluator.world, resource) if ":s3:::" in resource else ()
     kept = tuple(entry for name, entry in stopped.items() if name not in able)
     return WhoCan(action, resource, tuple(ways), kept, tuple(gaps))
 
@@ -115,12 +117,13 @@ def _candidates(evaluator: Evaluator, topic: Topic) -> Iterator[AccessCaller]:
         if evaluator.may_allow(caller, topic):
             yield caller
     document = evaluator.resource_policy(topic.resource)
-    if document is None or document.kind == "trust":
+    if document is None or (document.kind == "trust" and not topic.is_about_sessions):
         return
     callers: dict[str, AccessCaller] = {}
     for statement in topic.relevant(document).statements:
         if statement.effect == "Allow":
-            callers |= {caller.name: caller for caller in callers_beyond(evaluator.world, statement, topic.resource)}
+            beyond = callers_beyond(evaluator.world, statement, topic.resource)
+            callers |= {caller.name: caller for caller in beyond if can_call(caller, topic.action)}
             yield from named_sessions(evaluator.roles_by_name, statement)
     yield from callers.values()
 

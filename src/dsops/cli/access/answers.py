@@ -118,6 +118,7 @@ def stopped_value(stopped: Iterable[Stopped]) -> Json:
             "policy": entry.answer.decision.policy.name if entry.answer.decision.policy is not None else None,
             "sid": entry.answer.decision.statement.sid if entry.answer.decision.statement is not None else None,
             "kms_key": entry.answer.stopped_by_key or None,
+            "public_access_block": entry.answer.is_blocked,
         }
         for entry in stopped
     ]
@@ -197,6 +198,8 @@ def _examples(needed: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
 def reason_text(of_stopped: AccessAnswer) -> str:
     """Return which policy stops a principal."""
     decision = of_stopped.decision
+    if of_stopped.is_blocked:
+        return "S3 Block Public Access refuses what the bucket's policy allows to everyone"
     what = f"{decision.request.action} with KMS key {of_stopped.stopped_by_key}" if of_stopped.stopped_by_key else "it"
     if decision.statement is None or decision.policy is None:
         return f"no {decision.decided_by} allows {what}"

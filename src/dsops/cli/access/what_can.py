@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dsops.access.facts.world import OrganizationFacts
+from dsops.access.facts.world import Gap, OrganizationFacts
 from dsops.access.questions.answer import AccessAnswer
 from dsops.access.questions.caller import AccessCaller, caller_of
 from dsops.access.questions.naming import arn_text, caller_text, find_principal
@@ -47,7 +47,7 @@ def _what_can(arguments: Arguments, runtime: Runtime) -> int:
                 "principal": caller.name,
                 "roles": [_way_value(way) for way in found.roles],
                 "uses": [_use_value(use) for use in found.uses],
-                "not_known": gaps_value(found.gaps),
+                "not_known": gaps_value(_gaps(found)),
             }
         )
     else:
@@ -57,6 +57,10 @@ def _what_can(arguments: Arguments, runtime: Runtime) -> int:
 
 def _caller(world: OrganizationFacts, text: str) -> AccessCaller:
     return caller_of(world.identities[find_principal(world, text)])
+
+
+def _gaps(found: WhatCan) -> list[Gap]:
+    return [*found.gaps, *(gap for use in found.uses for gap in use.answer.gaps)]
 
 
 def _print(world: OrganizationFacts, found: WhatCan) -> None:
@@ -79,7 +83,7 @@ def _print(world: OrganizationFacts, found: WhatCan) -> None:
             print_line(f"{actions_text(use.action for use in uses)}{through}", 4)
             print_lines(conditions, 6)
     print_more(len(by_resource), 2)
-    print_gaps(world, found.gaps, 0)
+    print_gaps(world, _gaps(found), 0)
 
 
 def _print_role(world: OrganizationFacts, way: Way) -> None:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_network
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
 from dsops.errors import SandboxRefusal
-from dsops.policy import Condition, Statement, lower_case
-from dsops.policy.language.operators import ARN_FAMILIES, STRING_FAMILIES
+from dsops.policy import is_public_policy
 from dsops.request.context import request_tags, tag_keys
 from dsops.request.lookups import Bucket, ResourceLookup, StoredObject
 from dsops.request.parameter_values import Parameters, inside, key_if_given, listed_tags, many, text
@@ -36,16 +34,6 @@ _WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload"})
 _SOURCE: Final = re.compile(r"/?(?P<path>[^/?#;:\s][^?#;\s]*)(?:\?versionId=(?P<version>[A-Za-z0-9._-]+))?")
 _BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _OF_DIRECTORY_BUCKETS = frozenset({"CreateSession", "ListDirectoryBuckets", "RenameObject"})
-_FIXING_KEYS: Final = frozenset(
-    """
-    aws:sourceip aws:sourcearn aws:sourcevpc aws:sourcevpce aws:sourceowner aws:sourceaccount aws:userid
-    aws:principalorgid aws:principalorgpaths aws:principalaccount aws:principalarn
-    s3:x-amz-server-side-encryption-aws-kms-key-id s3:dataaccesspointarn s3:dataaccesspointaccount
-    """.split()
-)
-_FIXING_OPERATORS: Final = frozenset(map(lower_case, (*STRING_FAMILIES, *ARN_FAMILIES, "IpAddress")))
-_WIDEST: Final = {4: 8, 6: 32}
-"""IP version -> minimum prefix length of an address range that is not considered public."""
 
 
 class S3Resources:
@@ -279,35 +267,5 @@ def _lock_keys(parameters: Parameters) -> Context:
 
 
 def _is_public(text: str) -> bool:
-    """Whether a bucket policy is public as S3 Block Public Access defines it; False if it can't be parsed.
-
-    Amazon S3 User Guide, "Blocking public access to your Amazon S3 storage", "The meaning of public".
-    """
-    return any(_is_open(statement) for statement in compiled(text, "resource", "a bucket's policy").statements)
-
-
-def _is_open(statement: Statement) -> bool:
-    principals = statement.principals
-    if statement.effect != "Allow" or principals is None:
-        return False
-    if not principals.is_everyone and not principals.is_negated:
-        return False
-    return not any(_is_fixed(condition) for condition in statement.conditions)
-
-
-def _is_fixed(condition: Condition) -> bool:
-    """Whether the condition limits access to fixed values, which makes the statement non-public."""
-    # A condition with a modifier (ForAllValues:, IfExists) is excluded, because it is also true if the key is missing.
-    if lower_case(condition.key) not in _FIXING_KEYS or lower_case(condition.operator) not in _FIXING_OPERATORS:
-        return False
-    return all(_is_narrow(value) for value in condition.values)
-
-
-def _is_narrow(value: str) -> bool:
-    if any(mark in value for mark in ("*", "?", "${")):
-        return False
-    try:
-        network = ip_network(value, strict=False)
-    except ValueError:
-        return True
-    return network.prefixlen >= _WIDEST[network.version]
+    """Whether a bucket policy is public as S3 Block Public Access defines it; False if it can't be parsed."""
+    return is_public_policy(compiled(text, "resource", "a bucket's policy"))

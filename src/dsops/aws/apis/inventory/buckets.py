@@ -15,6 +15,7 @@ _NO_POLICY = Absence(
         "NoSuchBucket",
         "NoSuchBucketPolicy",
         "NoSuchPublicAccessBlockConfiguration",
+        "OwnershipControlsNotFoundError",
         "ServerSideEncryptionConfigurationNotFoundError",
     )
 )
@@ -63,6 +64,16 @@ async def get_bucket_encryption(api: ServiceApi, bucket: str) -> list[dict[str, 
         for default in defaults
         if default is not None
     ]
+
+
+async def get_object_ownership(api: ServiceApi, bucket: str) -> str:
+    """Return who owns a bucket's objects, such as `BucketOwnerEnforced`. Raises EntityNotFound if it has no rule."""
+    path = f"{_path(api, bucket)}?ownershipControls="
+    root = parse_xml(await _get(api, "GetBucketOwnershipControls", path, _NO_POLICY.refusal))
+    rule = root.find("Rule") if root is not None else None
+    if rule is None:
+        raise lacks(api.endpoint, "GetBucketOwnershipControls", "Rule")
+    return rule.text_of("ObjectOwnership")
 
 
 def _path(api: ServiceApi, bucket: str) -> str:
