@@ -242,6 +242,7 @@ def test_prepared_logs_and_others_are_one_report(dirty: Path, prepared: Path, tm
     alone = report_of(prepared)
     assert alone.calls == both.calls
     assert alone.answers == both.answers
+    assert alone.files is not None
     assert alone.files + 3 == both.files
     prepared_from(tmp_path / "half", *files[:5])
     assert report_on(find_logs([str(prepared), str(tmp_path / "half")]), ["logs"]).answers == alone.answers

@@ -100,6 +100,7 @@ def test_what_was_read_is_told(reported: AuditReport, dirty: tuple[Path, Known])
     """The report counts calls, records, skipped elements and files, and names unreadable files with reasons."""
     folder, known_answers = dirty
     counts = {name: getattr(reported, name) for name in ("calls", "records", "skipped", "files")}
+    assert reported.files is not None
     digests = len(list(folder.rglob("*CloudTrail-Digest_*")))  # digest files are not opened
     assert known_answers["counts"] == {**counts, "files": reported.files + digests}
     assert known_answers["unreadable"] == [os.path.relpath(path, folder) for path, _ in reported.unreadable]
