@@ -34,6 +34,9 @@ WITHOUT = {
     "stores/mfa.py": "the reason says what was wrong with each code",
     "stores/saml_login.py": "a person gave it up",
     "stores/session_parts.py": "a bug of ours: the plan gives it some",
+    "workload/identities.py": "the class TokenInvalid has the hint",
+    "workload/jwt.py": "the class TokenInvalid has the hint",
+    "workload/verifier.py": "the class TokenInvalid has the hint",
     "testing/child.py": "for the author of the test, whose traceback has the line",
 }
 """Maps a file to the reason why its errors need no hint."""

@@ -104,7 +104,8 @@ def _content(path: str) -> bytes:
     try:
         return read_file(path, _MOST_BYTES).data
     except OSError as error:
-        raise ConfigUnreadable(f"{path} can't be read", why=reason(error)) from error
+        hint = "check the path and its permissions"
+        raise ConfigUnreadable(f"{path} can't be read", why=reason(error), hint=hint) from error
 
 
 def _run(work: Work[Any], environ: Mapping[str, str]) -> Any:
