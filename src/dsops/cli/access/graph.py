@@ -130,8 +130,9 @@ GRAPH = Command(
     help=(
         "Draw who can assume which role, or how principals reach a resource, or what a principal can become.\n"
         "Each account has a frame. Ways under conditions are dotted. Ways from outside of the facts, marked\n"
-        "`open`, and escalations, marked `escalates by`, are red. In svg and mermaid, of ways that differ only\n"
-        "in the account one is drawn. The most important ways are drawn, and the number of the others is told.\n\n"
+        "`open`, and escalations, marked `escalates by`, are red. In svg and mermaid, of ways that differ\n"
+        "only in the account, one is drawn. The most important ways are drawn, and the number of the others\n"
+        "is told.\n\n"
         "  dsops access graph --from details.json --out roles.svg\n"
         "  dsops access graph secretsmanager:GetSecretValue prod/db --from seed.yaml --format mermaid\n"
         "  dsops access graph --from facts/ --format opengraph --out bloodhound.json"
