@@ -29,6 +29,7 @@ from dsops.audit.report import AuditReport
 from dsops.config.file_lock import FileLock
 from dsops.errors import FileNotWritten, LogsUnreadable, UsageError
 from tests.cloudtrail.generator import generate
+from tests.groups import marks_of_rest
 
 # Far in the future, so that the files of the tests count as unchanged for long.
 NOW = datetime(2126, 11, 20, tzinfo=UTC)
@@ -277,16 +278,19 @@ preparation.prepare(sys.argv[2], find_logs([sys.argv[1]]), now=datetime(2126, 1,
 """
 
 
+POINTS = (
+    ("merging", "_settle", 3, "new"),
+    ("preparation", "write_list", 1, "half"),
+    ("preparation", "write_manifest", 1, "new"),
+    ("merging", "_settle", 30, "half"),
+    ("preparation", "write_manifest", 2, "new"),
+    ("preparation", "remove_unlisted", 2, "half"),
+)
+
+
 @pytest.mark.parametrize(
     ("module", "name", "count", "first"),
-    [
-        ("merging", "_settle", 3, "new"),
-        ("preparation", "write_list", 1, "half"),
-        ("preparation", "write_manifest", 1, "new"),
-        ("merging", "_settle", 30, "half"),
-        ("preparation", "write_manifest", 2, "new"),
-        ("preparation", "remove_unlisted", 2, "half"),
-    ],
+    [pytest.param(*case, marks=marks_of_rest(number, 3)) for number, case in enumerate(POINTS)],
 )
 def test_a_killed_run_is_repaired_by_the_next(
     few: Path, tmp_path: Path, module: str, name: str, count: int, first: str

@@ -89,7 +89,7 @@ def test_the_totals_are_the_same(both: Both, since: datetime | None) -> None:
     assert 0 < actual.skipped <= expected.skipped
 
 
-@pytest.mark.clients
+@pytest.mark.nightly
 @pytest.mark.parametrize("by", [by for by in BY if by != "role"])
 def test_the_summary_is_the_same_by_each_grouping(both: Both, by: str) -> None:
     """The further groupings of the summary give the same rows."""
@@ -114,7 +114,7 @@ def test_the_history_is_the_same(both: Both) -> None:
     assert all(row[inherited] for row in actual.answers[0].rows[1:])
 
 
-@pytest.mark.clients
+@pytest.mark.nightly
 def test_the_raw_files_of_dirty_logs_give_the_same(engine: Engine, dirty: Logs) -> None:
     """The view of the raw files has the records of the copy in Parquet."""
     expected, actual = (

@@ -24,7 +24,7 @@ from tests.cloudtrail.test_ocsf import records_of, write_events
 from tests.trino.engine import Engine
 from tests.trino.logs import layout_of
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.timeout(600)]
 RunSql = Callable[[str], list[list[Any]]]
 ORGANIZATION = "o-exampleorgid"
 
@@ -37,6 +37,7 @@ def rows_from(run_sql: RunSql, statement: str) -> list[tuple[object, ...]]:
     ]
 
 
+@pytest.mark.clients
 def test_the_printed_tables_give_the_reports_answers(engine: Engine, run_sql: RunSql) -> None:
     """The tables over an organization's trail, and their Iceberg copy, give the answers of the report on the files."""
     folder = engine.tables / "organization"
@@ -64,6 +65,7 @@ def test_the_printed_tables_give_the_reports_answers(engine: Engine, run_sql: Ru
             assert answer.rows
 
 
+@pytest.mark.nightly
 def test_security_lakes_events_give_the_reports_answers(engine: Engine, run_sql: RunSql, tmp_path: Path) -> None:
     """Each question has the same rows from OCSF events in Trino and from the records they were made of."""
     histories = generate(tmp_path / "logs", events=2500, seed=5)["histories"]

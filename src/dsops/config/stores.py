@@ -97,7 +97,7 @@ def _add_without_type(name: str, part: Part, types: Mapping[str, StoreType], pro
     if name in TOP_LEVEL_KEYS:
         problems.add(where, path, f"`{name}` stands among the stores", f"move `{name}:` to the first column")
         return
-    misspelled_key = next((key for key in part.entries if nearest(key, ["type"])), "")
+    misspelled_key = next((key for key in part.entries if key != "type" and nearest(key, ["type"])), "")
     if misspelled_key:
         where = part.entries[misspelled_key].where
         problems.add(

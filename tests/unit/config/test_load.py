@@ -269,6 +269,12 @@ def test_a_type_is_looked_up_once_however_many_stores_have_it(tmp_path: Path) ->
     assert types.looks == 1
 
 
+def test_an_empty_type_is_missing(refused: Refused) -> None:
+    """A store with `type:` and no value lacks its type; no other key is suggested."""
+    (problem,) = refused("secretStores:\n  a:\n    type:\n    region: us-east-1\n")
+    assert (problem.path, problem.message) == ("secretStores.a.type", "`type` is missing")
+
+
 class TestDefaults:
     """The section `defaults`, by store type."""
 
