@@ -128,7 +128,7 @@ def test_the_algorithm_must_fit_the_key(lab: Lab) -> None:
 
 
 def test_a_session_or_key_can_not_sign_create_session(lab: Lab) -> None:
-    """A request with an ordinary signature is no CreateSession, whoever signed it."""
+    """A request with an ordinary signature is no CreateSession, even if an administrator signed it."""
     admin = lab.user("admin")
     request = admin.request("rolesanywhere", "ListProfiles")._replace(method="POST", path="/sessions")
     assert outcome(lab, request)[0] in (400, 403)

@@ -43,9 +43,10 @@ def test_values_are_decoded(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [b"PATH=/usr/bin", b"", pack([b"", b"TOKEN"]), pack([b"", b"a", b"b", b"c"])],
+    "answer",
+    [b"PATH=/usr/bin", b"", pack([b"", b"TOKEN"]), pack([b"", b"a", b"b", b"c"])],
     ids=["no fields", "no field at all", "a name without a value", "an odd number"],
-)  # fmt: skip
+)
 def test_values_that_cannot_be_decoded_are_an_error(pipeline: Pipeline, answer: bytes) -> None:
     """The error says that the agent is broken or of another version, and how to stop it."""
     with pytest.raises(AgentUnavailable) as caught:

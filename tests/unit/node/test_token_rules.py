@@ -114,7 +114,7 @@ def test_a_pod_in_its_own_network_namespace_is_looked_up(tmp_path: Path) -> None
     assert workloads.find(peer(is_in_pod=True), token, NOW) is not None
     assert workloads.find(peer(is_in_pod=False), token, NOW) is None
     assert asked == ["uid-of-app-1"] * 2
-    # The rule of `admin` also has a user, whom nothing proves for this peer.
+    # The rule of `admin` also has a user, which is not proven for this peer.
     assert workloads.find(peer(is_in_pod=True), issuer.sign(admin_claims()).encode(), NOW) is None
 
 

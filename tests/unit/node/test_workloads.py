@@ -122,6 +122,10 @@ def test_a_secret_matches_as_it_is_written() -> None:
     """`*` matches any text; letters are compared as they are, and the whole id must match."""
     rule = SecretRule("app", ("app/*", "arn:aws:secretsmanager:us-east-1:1:secret:x-*"))
     assert [rule.admits(name) for name in ("app/db", "app/", "APP/db", "my-app/db", "app")] == [
-        True, True, False, False, False,
-    ]  # fmt: skip
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
     assert rule.admits("arn:aws:secretsmanager:us-east-1:1:secret:x-AbCdEf")

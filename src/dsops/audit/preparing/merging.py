@@ -79,7 +79,7 @@ def _stored(prepared: Prepared, days: Iterable[str]) -> str:
 
 
 def _mark_copies(database: CallDatabase) -> None:
-    """Decide anew which record counts, for each call with a new or a removed record."""
+    """Decide again which record counts, for each call with a new or a removed record."""
     database.rows("UPDATE records SET is_copy = FALSE WHERE is_copy AND call_id IN (FROM touched)")
     database.rows("""CREATE TEMP TABLE several AS
       SELECT call_id FROM records WHERE call_id IN (FROM touched) GROUP BY call_id HAVING count(*) > 1""")
