@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from urllib.parse import urlsplit
 
 import boto3
@@ -98,6 +99,43 @@ def test_it_ends_at_once_when_it_is_told_to(tmp_path: Path, how: signal.Signals)
         (file,) = (tmp_path / "trail").rglob("*.json.gz")
         (record,) = json.loads(gzip.decompress(file.read_bytes()))["Records"]
         assert record["userIdentity"]["arn"] == arn
+
+
+def test_open_hands_the_pages_link_to_the_browser(tmp_path: Path) -> None:
+    """`--open` starts the browser with an address without the token, which redirects it to the page's link."""
+    browser = tmp_path / "browser"
+    browser.write_text(
+        f"""#!{sys.executable}
+import http.client, pathlib, sys, urllib.parse
+parts = urllib.parse.urlsplit(sys.argv[1])
+connection = http.client.HTTPConnection(parts.netloc, timeout=60)
+connection.request("GET", parts.path + "?" + parts.query)
+location = connection.getresponse().getheader("Location")
+told = pathlib.Path(__file__).with_name("opening")
+told.write_text(sys.argv[1] + " " + location)
+told.rename(told.with_name("opened"))
+"""
+    )
+    browser.chmod(0o700)
+    words = [*DSOPS, "sandbox", "serve", "--port", "0", "--open"]
+    environ = {**environment(tmp_path), "BROWSER": f"{browser} %s"}
+    with Child(words, env=environ, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().strip()
+            end = monotonic() + 60
+            while not (tmp_path / "opened").exists():
+                assert monotonic() < end, "the browser has not fetched the link"
+                sleep(0.05)
+            assert ask(url, "health")["status"] == "ok"
+        finally:
+            process.terminate()
+            _, told = process.communicate(timeout=60)
+    address, location = (tmp_path / "opened").read_text().split()
+    assert location.startswith(f"{url}/_sandbox/ui#")
+    assert location in told
+    assert location.rpartition("#")[2] not in address
+    assert "was not opened" not in told
 
 
 def test_a_trail_that_can_not_be_written_starts_nothing(tmp_path: Path) -> None:
