@@ -95,7 +95,7 @@ class _Ends(Generic[K]):
             entry = heappop(self._heap)
             if entry[0] < now:
                 yield entry[2]
-            else:  # another thread has removed the due entry, and this later entry is not due yet
+            else:  # Another thread has removed the expired entry; the first entry has not expired yet.
                 heappush(self._heap, entry)
 
 
@@ -178,7 +178,7 @@ class ValueCache:
     def keep(self, key: object, value: Secret, seconds: int, era: object) -> None:
         """Cache the value. `key` identifies caller, store and secret; `era` is `self.era` when the read began."""
         if era is not self.era:
-            return  # `clear` was called during the read
+            return  # another thread has called `clear` during the read
         now = self._now()
         for name in self._ends.passed(now):
             entry = self._kept.get(name)

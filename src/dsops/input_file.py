@@ -46,7 +46,7 @@ def read_file(
     """
     try:
         descriptor = os.open(path, _FLAGS if follows_links else _FLAGS | _NO_FOLLOW)
-    except ValueError as error:  # the path contains a NUL
+    except ValueError as error:  # the path contains a NUL byte
         raise OSError(errno.EINVAL, str(error)) from error
     try:
         status = os.fstat(descriptor)

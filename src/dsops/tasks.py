@@ -17,7 +17,7 @@ from dsops.errors import DsopsError
 from dsops.startup import Any, Generic, Protocol, TypeVar, cast
 
 T = TypeVar("T")
-# The type of an effect's result depends on the effect. The loop can't type it more precisely than `Any`.
+# The loop runs tasks with results of different types, so it can't type them more precisely than `Any`.
 Work = Coroutine[Any, Any, T]
 
 _POLL_SECONDS = 1.0

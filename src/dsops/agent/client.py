@@ -202,7 +202,7 @@ def run(words: "list[str]", person: "Person", begun: "Begun | None" = None) -> "
         if program is not None:
             _become(program, command, environment)
     except ValueError:
-        pass  # the result is not an environment
+        pass  # The agent's result does not contain an environment, so this process does the work.
     return None
 
 
@@ -231,7 +231,7 @@ def answer(words: "list[str]", person: "Person", begun: "Begun | None" = None) -
             data, code = fields if len(fields) == 2 else (*fields, b"0")
             return (agent.RESULT, data, int(code)) if code.isdigit() and int(code) < 256 else None
         except ValueError:
-            return None  # the result is not an answer
+            return None  # The agent's result is malformed, so this process does the work.
     return (agent.FAILED, reply[1], 0) if reply is not None and reply[0] == agent.FAILED else None
 
 
@@ -280,7 +280,7 @@ def ask(
     try:
         request = _request(words, watches=watches)
     except OSError:
-        return None  # the working folder no longer exists, so the agent can't use it
+        return None  # the working folder no longer exists, so the agent can't work in it
     for _ in range(_TRIES if len(request) <= agent.LONGEST else 0):
         if begun is not None:
             answer, begun = begun(person), None

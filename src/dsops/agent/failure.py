@@ -79,7 +79,7 @@ def _value(error: DsopsError) -> Mapping[str, object]:
     }
 
 
-def _error(value: Mapping[str, Any]) -> DsopsError:  # Any: JSON written by `_value` of the same dsops version
+def _error(value: Mapping[str, Any]) -> DsopsError:  # Any: `_value` of the same dsops version has written this JSON
     kind = getattr(errors, value["kind"], DsopsError)
     if not (isinstance(kind, type) and issubclass(kind, DsopsError)):
         raise ValueError(f"there is no error {value['kind']}")  # noqa: TRY004 - the bytes are wrong

@@ -111,7 +111,7 @@ class LoopbackAttendant:
             if self.port == _HTTP_PORT:
                 self._hosts.update(names)
 
-    # --- for subclasses --------------------------------------------------------------------------------------------
+    # Methods that a subclass overrides or calls:
 
     def asked(self, client: LoopbackConnection, method: str, path: str, headers: Mapping[str, str]) -> None:
         """Answer a request, or set its `is_waiting`. The Host header has been checked; `path` has no query."""
@@ -136,7 +136,7 @@ class LoopbackAttendant:
         """Sends an error, and ends the connection."""
         self.answer(client, status, "text/plain; charset=utf-8", f"{message}\n".encode())
 
-    # --- for the event loop ---------------------------------------------------------------------------------------
+    # Methods that the event loop calls:
 
     def readers(self) -> Iterable[int]:
         """Return the descriptors to read from: the listener, and clients that have not been answered."""

@@ -28,7 +28,7 @@ class ParsedFiles:
         self._entries: OrderedDict[tuple[object, ...], tuple[object, int]] = OrderedDict()
         self._bytes = 0
 
-    def get(self, key: tuple[object, ...]) -> Any:  # Any: as in the protocol `FileCache`
+    def get(self, key: tuple[object, ...]) -> Any:  # Any: the protocol `FileCache` returns values of any type, too
         """Return the value that was kept under the key; None if there is none."""
         with self._lock:
             entry = self._entries.get(key)

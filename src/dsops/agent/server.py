@@ -115,7 +115,8 @@ class AgentServer:
             waits.append(_RELIEF_SECONDS)
         events = self._selector.select(min(_LONGEST_WAIT_SECONDS, max(0.0, min(waits))) + 0.001)
         if self._is_ending:
-            self._take(events)  # without the turn, so that the socket file is removed at once
+            # Ends the server without waiting for its turn, so that the socket file is removed at once.
+            self._take(events)
         elif events:
             with self._crew.reading():
                 self._take(events)
@@ -144,7 +145,7 @@ class AgentServer:
             except BlockingIOError:
                 return
             except OSError:
-                # The process has no free descriptor.
+                # no file descriptor is free for a connection
                 break
             if peer_uid(connection) != os.geteuid() or connection.fileno() > self._highest:
                 # The client belongs to another user, or too few descriptors are left for its request: the connection is
@@ -153,8 +154,8 @@ class AgentServer:
                 continue
             connection.setblocking(False)
             self._unread[connection] = _Unread(monotonic() + self._limits.reading_seconds)
-            self._read(connection)  # most clients have sent their request already
-        # Accept no more clients now: they wait in the kernel's queue until the next check.
+            self._read(connection)  # most clients have already sent their request when they connect
+        # Stop accepting clients for now: they wait in the kernel's queue until the next check.
         self._listen(False)
         self._look_at = monotonic() + _LOOK_SECONDS
 

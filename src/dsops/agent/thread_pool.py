@@ -162,7 +162,7 @@ class Crew:
         if not is_free and not reader.lock.acquire(timeout=_LONGEST_TURN_SECONDS):
             with self._lock:
                 if self._holder is reader:
-                    reader.lock.acquire()  # it was released after the timeout
+                    reader.lock.acquire()  # the lock was released between the timeout and this check
                 self._reader_waits_since = inf
         try:
             yield
@@ -309,7 +309,8 @@ class Crew:
             is_woken = worker.lock.acquire(timeout=self._limits.lingering_seconds)
             with self._lock:
                 if not is_woken and worker not in self._idle:
-                    worker.lock.acquire()  # it was released after the timeout, for a request or the end
+                    # the lock was released between the timeout and this check, for a request or the end
+                    worker.lock.acquire()
                 elif not is_woken and self._threads > self._limits.ready:
                     self._idle.remove(worker)
                     break

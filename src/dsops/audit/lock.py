@@ -76,7 +76,7 @@ class Locked:
 
     def _wait(self, until: float) -> None:
         """Wait for the lock. Raises AuditFailed if no process adds a line during the wait, or after 30 s."""
-        descriptor, self.lock = self.lock, -1  # the place in the queue owns the descriptor until it has the lock
+        descriptor, self.lock = self.lock, -1  # from here on, `place` owns the descriptor, until it has the lock
         place = _place_for(self._path, descriptor)
         try:
             why = _why_not_reached(place, until)

@@ -75,9 +75,8 @@ class Recorder:
             common = self._common = self._in_common(facts)
         own: Mapping[str, object] = act.facts if act.error is None else {**act.facts, "code": act.error.code}
         end = common.text
-        if not common.names.isdisjoint(
-            own
-        ):  # Of fields with the same name, the process's takes precedence, then the act's, then the run's.
+        # If a field name occurs several times, the process's field wins over the act's, and the act's over the run's.
+        if not common.names.isdisjoint(own):
             own, end = {**facts, **own, **self._origin._asdict()}, ""
         record = {
             "eventSource": f"{act.service}.amazonaws.com" if act.service else OWN_SOURCE,

@@ -70,7 +70,7 @@ def last_records(files: Sequence[str], most: int, filter_: RecordFilter, *, unti
             if len(lines) < reach or len(passed) + len(of_file) >= most:
                 passed, hidden = of_file + passed, hidden + skipped
                 break
-            reach *= _MORE  # too few of the lines read so far pass the filter
+            reach *= _MORE  # too few of the lines read so far match the filter, so more lines are read
     return LastRecords(passed, hidden)
 
 

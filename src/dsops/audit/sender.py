@@ -174,8 +174,8 @@ def run(sender: Sender, turn: SenderTurn, clock: Clock) -> None:
             continue
         if sender.is_done() and clock.steady() - quiet_since >= _LINGER_SECONDS:
             turn.give()
-            # A process that wrote a line while this sender had the turn did not start a sender, so this one sends the
-            # line, too.
+            # A process that wrote a line while this sender had the lock did not start a sender of its own. So this
+            # sender checks for such lines again.
             if sender.is_done() or not turn.take():
                 return
             quiet_since = clock.steady()

@@ -71,7 +71,8 @@ class SharedWriter:
             else:
                 self._write(path, batch, mark, now, limits)
         if isinstance(entry.outcome, AuditFailed):
-            failed = entry.outcome  # a traceback belongs to one thread, so each thread raises its own error
+            # each thread raises an error object of its own, because a traceback is stored in the error object
+            failed = entry.outcome
             raise AuditFailed(failed.message, why=failed.why, hint=failed.hint) from failed
         return entry.outcome
 
@@ -124,7 +125,8 @@ class SharedWriter:
                 for entry in batch:
                     entry.outcome = outcome
                     if isinstance(outcome, WriteResult):
-                        outcome = outcome._replace(is_first=False)  # only one thread may report a new trail
+                        # only one of the threads may report that a new trail was started
+                        outcome = outcome._replace(is_first=False)
                 self._writing.discard(path)
                 if monotonic() - begin > _SLOW_SECONDS:
                     self._slow.add(path)

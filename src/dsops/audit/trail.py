@@ -211,7 +211,8 @@ class _Writer:
         if saved_head is not None and saved_head.size == size:
             return saved_head, b""
         if saved_head is not None and size and self._was_rotated(saved_head):
-            saved_head = saved_head._replace(size=0, began=self._now)  # These lines are the first after the rotation.
+            # The lines about to be written are the first after the rotation.
+            saved_head = saved_head._replace(size=0, began=self._now)
         if saved_head is None:
             saved_head = self._without_head(file, size)
             if saved_head.size == size:

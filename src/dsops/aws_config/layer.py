@@ -21,7 +21,7 @@ def profile_sections(profiles: Profiles, names: Collection[str] | None) -> tuple
     """
     is_all = names is None or any(name not in profiles.by_name for name in names)
     result = make_stores(profiles, () if is_all else tuple(names or ()), keeps_external_ids=True, is_layer=True)
-    # Notes begin in one of these two forms. The second form is for a section header without the word `profile`.
+    # A note about a profile begins with its name or with its section header (a header without the word `profile`).
     starts = tuple(start for name in names or () for start in (f"profile `{name}` ", f"`[{name}]` "))
     notes = tuple(note for note in result.notes if starts and note.startswith(starts))
     return Sections({store.name: [_part(store)] for store in result.stores}, {}, {}, []), notes

@@ -205,8 +205,8 @@ class _Maker:
         """Add a store of that type, with the profile's keys renamed to the store's keys."""
         entries = {ours: profile.entries[theirs] for theirs, ours in keys.items() if theirs in profile.entries}
         if "sso_session" in entries:
-            # With `sso_session`, botocore reads these keys from the session's section; those of the profile must be
-            # equal.
+            # With `sso_session`, botocore reads these keys from that section. A profile may repeat them only with the
+            # same values.
             entries = {name: entry for name, entry in entries.items() if name not in {"start_url", "sso_region"}}
         if not self._check(profile, store_type, entries, source):
             return ""

@@ -201,10 +201,11 @@ def _read_files(
             )
     except ConfigNotFound as error:
         if permission == HOOKED:
-            raise  # The shell hook loads only a folder's dsops.yaml, and nothing if the folder has none.
+            raise  # The shell hook loads only the folder's dsops.yaml, so without this file there is nothing to load.
         not_found, unused = error, ()
     is_permitted = is_named or not project.files or is_allowed(project.files, environ, permission)
-    # An agent (`kept`) leaves no file out by itself: its client has decided that, and has shown the note.
+    # The agent never leaves a file out (`kept` is set for an agent): its client has decided which files are used, and
+    # has shown the note.
     is_alone = bool(alone) and not (kept or named or is_permitted) and problems.is_empty
     if is_alone and _are_users_own(alone, project, own, profiles):
         without_project.notes.append(_not_used(project, alone))

@@ -52,8 +52,8 @@ class Permission(NamedTuple):
 def is_allowed(files: tuple[SourceFile, ...], environ: Mapping[str, str], permission_kind: str = RUNNING) -> bool:
     """Return whether the user has allowed these files as they were read; a CI pipeline's checkout is allowed."""
     if permission_kind == RUNNING and is_pipeline(environ):
-        # In a CI pipeline, files that other users can write are allowed, too, because GitLab's runner checks out with
-        # umask 0.
+        # In a CI pipeline, files that other users can write are accepted, because GitLab's runner uses umask 0 for its
+        # checkout.
         return True
     if any(file.is_shared for file in files):
         return False

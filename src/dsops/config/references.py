@@ -70,7 +70,7 @@ class References:
                 texts[key.text] = Text(value.text, Where(file, value.line))
         store = texts.get("store") or texts.get("provider")
         if not is_good:
-            # A misspelled required key is reported once, as unknown, but not also as missing.
+            # A required key that is misspelled is reported once, as an unknown key, and not a second time as missing.
             if store is not None and not store.text.startswith(_SCHEME):
                 self._check_store(store.text, Where(file, node.line), path)
             return None

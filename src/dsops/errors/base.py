@@ -233,7 +233,7 @@ class DsopsError(Exception):
     def _tell(self) -> None:
         """Add the reason, hint and problems as notes (PEP 678), since tracebacks and pytest show only the message."""
         if self.where is not None and self.where.is_profile:
-            from dsops.text import in_profile_words  # a run without an error imports no more modules
+            from dsops.text import in_profile_words  # imported only for an error, so that other runs start faster
 
             self.message, self.why, self.hint = map(in_profile_words, (self.message, self.why, self.hint))
             self.args = (self.message,)

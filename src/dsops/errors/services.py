@@ -11,8 +11,8 @@ class ServiceError(DsopsError):
     code = "service.failed"
     exit_code = 5
     how_far = "answered"
-    # `unsent`: the request was not sent. `sent`: no byte of a response came, so the request may have been carried out.
-    # `answered`: a response had begun. This determines whether the same request may be sent again.
+    # `unsent`: the request was not sent. `sent`: no byte of the response has arrived, so AWS may have executed the
+    # request. `answered`: a part of the response has arrived. The value decides whether the request may be sent again.
 
 
 class QueryFailed(ServiceError):

@@ -51,7 +51,7 @@ def authority_certificate(
     point = _point(key)
     body = _der(
         _SEQUENCE,
-        _der(0xA0, _integer(2)),  # version 3
+        _der(0xA0, _integer(2)),  # X.509 version 3 has the number 2
         _integer(serial),
         algorithm,
         name,
@@ -67,7 +67,7 @@ def authority_certificate(
 def _extensions(point: bytes, suffixes: Sequence[str]) -> list[bytes]:
     key_id = sha1(point, usedforsecurity=False).digest()
     extensions = [
-        # Java and OpenSSL's strict mode look for both.
+        # Java and OpenSSL's strict mode require both key ids: the authority's and the subject's.
         _extension(_AUTHORITY_KEY, _der(_SEQUENCE, _der(0x80, key_id))),
         _extension(_SUBJECT_KEY, _der(_OCTETS, key_id)),
         _extension(_BASIC, _der(_SEQUENCE, _der(_BOOLEAN, b"\xff"), _integer(0)), is_critical=True),

@@ -90,9 +90,10 @@ def _is_s3(host: str, region: str) -> bool:
 def _hosts(service: str, region: str) -> tuple[str, ...]:
     found = [_resolve(service, region, is_fips=fips, is_dual_stack=dual) for fips, dual in _VARIANTS]
     hosts = [endpoint.host for endpoint in found if endpoint is not None and endpoint.signing_region == region]
-    # An account's own endpoint has another first label: `a1b2-ats.iot.eu-west-1.amazonaws.com`.
+    # The endpoint of a single account has a first label of its own: `a1b2-ats.iot.eu-west-1.amazonaws.com`.
     parents = [host.partition(".")[2] for host in hosts if host.count(".") > 3 and is_aws_host(host)]
-    # `sqs.cn-north-1.amazonaws.com.cn` has no other first label: its parent has the endpoints of all services.
+    # `sqs.cn-north-1.amazonaws.com.cn` has no label for an account. The rest of its name,
+    # `cn-north-1.amazonaws.com.cn`, is the parent of all services, so it must not be added.
     hosts += [host for host in parents if not host.startswith((f"{region}.", "dualstack."))]
     return tuple(dict.fromkeys((*hosts, *(host.format(region=region) for host in _OLD.get(service, ())))))
 

@@ -74,7 +74,7 @@ def find_any_route(request: HttpRequest, host: str, region: str) -> Route:
         raise access_denied(
             f"dsops guard: cannot tell whether the request calls {names or 'a known service'}; not sent"
         )
-    # Services with one signing name that share an operation (Wisdom and Q in Connect) share its IAM action.
+    # If services share a signing name and an operation (Wisdom and Q in Connect), they also share the IAM action.
     return routes[0]
 
 

@@ -95,7 +95,7 @@ class PolicyGate:
         try:
             return "head" if has_streamed_body(as_request(head, None), _host(head)) else "body"
         except SandboxRefusal:
-            return "body"  # `decide` answers with the error
+            return "body"  # `decide` returns the error for this request
 
     async def decide(self, head: RequestHead, body: bytes | None) -> Forward | HttpAnswer:
         """Return the request to send with the real session's signature, or AWS's error."""

@@ -46,7 +46,7 @@ class HostCertificates:
         name = x509.IPAddress(address) if (address := _address(host)) else x509.DNSName(host)
         builder = self._builder()
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        # The subject is empty, so the names are critical: RFC 5280, 4.2.1.6.
+        # The extension is critical, as RFC 5280 (4.2.1.6) requires for a certificate without a subject.
         builder = builder.add_extension(x509.SubjectAlternativeName([name]), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         return builder.sign(self._authority_key, SHA256())
@@ -72,7 +72,7 @@ class HostCertificates:
         builder = x509.CertificateBuilder(issuer_name=name, subject_name=x509.Name([]), public_key=key)
         builder = builder.serial_number(x509.random_serial_number())
         builder = builder.not_valid_before(self._validity.begin).not_valid_after(self._validity.end)
-        # Java and OpenSSL's strict mode look for both.
+        # Java and OpenSSL's strict mode require both key ids: the authority's and the subject's.
         builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer), critical=False)
         return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
 

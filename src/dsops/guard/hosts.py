@@ -49,7 +49,8 @@ class OtherHosts:
     def _may_reach(self, host: str) -> bool:
         if host in self._patterns:
             return True
-        # A pattern such as `*` does not open this machine and its metadata service, which has keys of its own.
+        # No pattern, not even `*`, allows this machine and its metadata service, because that service issues other
+        # credentials.
         return any(fnmatchcase(host, pattern.lower()) for pattern in self._patterns) and not _is_local(host)
 
 

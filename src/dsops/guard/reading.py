@@ -56,7 +56,7 @@ def as_request(head: RequestHead, body: bytes | None) -> HttpRequest:
 def _mapping(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return the headers as a mapping. Raises SandboxRefusal for invalid and for repeated ones."""
     headers = {name: value.strip(" \t") for name, value in pairs}
-    # The expressions describe single characters, so they match all names, or all values, at once.
+    # Both patterns describe a single character, so all names, or all values, can be checked with one match.
     if (
         len(headers) == len(pairs)
         and "" not in headers
@@ -102,7 +102,8 @@ def check_unambiguous(route: Route, request: HttpRequest) -> None:
     elif _DOTS.search(unquote(unquote(request.path))):
         raise ambiguous("the path has a segment `.` or `..`")
     _check_once(_single(route, names))
-    # A presigned URL has its signature and headers in the query. With a signed header, such parameters are unknown.
+    # A presigned URL contains its signature and signed headers as query parameters. If the signature is in a header, no
+    # such parameter is allowed.
     is_presigned = "authorization" not in request.headers
     _check_query(route, [name for name in names if not (is_presigned and name.lower().startswith("x-amz-"))])
     if route.protocol == "rest-json" and request.body and not _has_opaque_body(route):
@@ -227,7 +228,7 @@ def _check_once(names: Iterable[str]) -> None:
 
 def _check_json(body: bytes) -> object:
     """Return a JSON body. Refuses one with a repeated name. Bodies that are not JSON were refused before."""
-    # As `json.loads` does, with a decoder that is made only once.
+    # Decodes like `json.loads`, but uses one decoder for all calls.
     return _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass")) if body else {}
 
 

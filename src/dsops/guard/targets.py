@@ -48,7 +48,8 @@ def target_of(received: Received, head: RequestHead, override: EndpointOverride 
     if override is not None:
         address = (override.host, override.port, override.is_tls)
         return SendTarget(*address, _path_style(path, bucket), received.query, claim.region)
-    # The policies were evaluated for the session's own account, and the region's endpoint serves no other one.
+    # The policies were evaluated for the session's own account. Only an account's own endpoint can belong to another
+    # account, so it is replaced by the region's endpoint.
     if not head.is_direct and not is_account_endpoint(head.host, route.service, claim.region):
         return SendTarget(head.host, _HTTPS, True, path, received.query, claim.region)
     endpoint = endpoint_of(route.service, claim.region)

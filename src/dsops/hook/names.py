@@ -13,7 +13,8 @@ from dsops.errors import NotAllowed
 
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 
-# From bash(1), zshparam(1) and fish's list of special variables. Setting USERNAME or UID makes zsh switch to that user.
+# Sources: bash(1), zshparam(1) and fish's list of special variables. Setting USERNAME or UID makes zsh switch to that
+# user.
 _OF_SHELLS = frozenset(
     """
     _ ARGC ARGV ARGV0 CDPATH CHILD_MAX CMD_DURATION COLUMNS COMPREPLY COPROC CORRECT_IGNORE CORRECT_IGNORE_FILE

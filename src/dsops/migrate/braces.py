@@ -65,7 +65,7 @@ class _Scanner:
         if self._depth:
             return before in " {[,:"
         is_apart = at == 0 or line[at - 1] in " \t"
-        # The value may follow a tag or an anchor.
+        # In YAML, a value may have a tag or an anchor before it.
         word = line[:at].rsplit(maxsplit=1)[-1:]
         return is_apart and (before in " :-?" or bool(word and word[0][0] in "!&"))
 

@@ -106,5 +106,5 @@ class Flights:
         except Exception as error:  # noqa: BLE001 - the loop must get a result; the text of a bug may hold a value
             outcome = bug_of(error)
         self._landed.append((flight, outcome))
-        with suppress(BlockingIOError):  # a full pipe wakes the loop, too
+        with suppress(BlockingIOError):  # if the pipe is full, the loop wakes up anyway
             os.write(self._writer, b"x")

@@ -134,7 +134,7 @@ def _connected_process(connection: socket.socket, proc: str) -> PeerProcess:
     pidfd = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
     try:
         facts = process_facts(_pid_of(pidfd, proc), proc)
-        # The process has not ended until now, so the facts are those of the process with this pid.
+        # If the process still exists now, the facts above belong to it, and not to a later process with the same pid.
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
         if poll.poll(0):

@@ -101,7 +101,7 @@ def pod_of_cgroup(text: str) -> str:
     if not parts or not parts[0].startswith(_ABOVE_PODS):
         return ""
     found = next((match for part in parts if (match := _POD.fullmatch(part))), None)
-    # systemd's driver writes `_` for `-`, which separates slices.
+    # systemd's cgroup driver replaces `-` by `_`, because `-` separates the parts of a slice's name.
     return found[1].replace("_", "-") if found is not None else ""
 
 

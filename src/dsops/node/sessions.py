@@ -79,7 +79,7 @@ class NodeSessions:
         """A heap of the times at which stores are looked at. A time that has changed since is ignored."""
 
     def __len__(self) -> int:
-        # `list` copies in one step: the thread of the metrics' port counts, too.
+        # `list` copies in one step, because the thread that serves metrics also reads the sessions.
         return sum(self._seconds_left(kept) > 0 for kept in list(self._kept.values()))
 
     def use(self, key: SessionKey) -> Credentials | None:
@@ -157,7 +157,7 @@ class NodeSessions:
         if isinstance(outcome, Credentials) and (old is None or outcome.access_key_id != old.access_key_id):
             self._hold(key, kept, outcome, now)
             return
-        # The attempt failed, or it returned the old session, because its base credentials are not renewed yet.
+        # The renewal failed, or it returned the old session because its base credentials have not been renewed yet.
         kept.failure = outcome if isinstance(outcome, DsopsError) else None
         left = self._seconds_left(kept)
         kept.retry_at = now + retry_pause(kept.failures, left, self._random())
@@ -167,7 +167,7 @@ class NodeSessions:
         if left > 0:
             self._plan(key, kept, kept.retry_at)
         elif key.variables:
-            # The caller's pod may be gone, and pods have new names each time.
+            # The pod that used the session may no longer exist: a new pod has a new name.
             self._plan(key, kept, kept.retry_at + _FORGET_SECONDS)
 
     def _hold(self, key: SessionKey, kept: _Kept, session: Credentials, now: float) -> None:

@@ -50,7 +50,7 @@ def open_files() -> float | None:
     """Return the number of open file descriptors, or None if the system does not report it."""
     for folder in ("/proc/self/fd", "/dev/fd"):
         with suppress(OSError):
-            return len(os.listdir(folder)) - 1  # minus the descriptor that lists the folder
+            return len(os.listdir(folder)) - 1  # the listing itself opened one descriptor, which is subtracted
     # A process that is not dumpable (PR_SET_DUMPABLE) can't list its own descriptors, so each number is tried.
     most = most_files()
     return None if most is None else sum(map(_is_open, range(int(min(most, _MOST_LOOKED_AT)))))

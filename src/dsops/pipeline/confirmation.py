@@ -60,7 +60,7 @@ def _is_confirmed(path: str, now: datetime) -> bool:
             return False
         try:
             confirmed = datetime.fromisoformat(file.read(_MOST_BYTES).decode())
-            # A time in the future comes from a wrong clock, and is no confirmation.
+            # A time in the future was written with a wrong clock, so it does not count as a confirmation.
             return timedelta() <= now - confirmed < _LIFETIME
         except (ValueError, TypeError):
             return False

@@ -14,7 +14,7 @@ from dsops.runtime import Runtime
 from dsops.startup import TYPE_CHECKING
 from dsops.user_folders import shown_path
 
-# `aws_config` is imported where a file is parsed: `plan` parses none if the files contain none of its names.
+# `aws_config` is imported only where a file is parsed: `plan` parses no file that contains none of its names.
 if TYPE_CHECKING:
     from dsops.aws_config.profiles import Profiles
 

@@ -118,7 +118,7 @@ class Drafts:
         operation, store_type = operation_for(store_type, all_fields), fitted(store_type, all_fields)
         draft.operation = operation.name if operation else ""
         draft.has_proof = any(name in store.fields for name in store_type.proof_keys)
-        # `_expand` has reported the problem with the unset variable already.
+        # `_expand` has already reported the unset variable.
         unknown = {name: store.fields[name] for name in failed}
         checked = check_store(store_type, fields, store.where, path, unknown=unknown)
         for problem in checked.problems:

@@ -282,7 +282,7 @@ class _Planner:
             own_reads = [(read.store, read.reference, _may_be_missing(read.variable)) for read in reads]
             write_own_policies(drafts.by_name, own_reads, self._findings)
         share_mfa_sessions(drafts, self._session, self._findings, lasts=self._lasts)
-        self._fingerprints.clear()  # A role of a shared MFA session has another fingerprint than before.
+        self._fingerprints.clear()  # Sharing an MFA session changes the fingerprint of each role that uses the session.
         for name, draft in drafts.by_name.items():
             self._steps[name] = self._finish(draft)
         note_same_callers(self._steps.values(), self._findings)
@@ -327,7 +327,7 @@ class _Planner:
         if not draft.type.takes_credentials:
             if not draft.type.gives_credentials:
                 return Fingerprint("")
-            # For a plugin's store that uses no base credentials. Two such stores have different fingerprints.
+            # This store of a plugin uses no base credentials, so only its type and identity determine the fingerprint.
             return session_fingerprint(draft.type, draft.identity, Fingerprint(""), partition="", endpoint="")
         source = self._drafts.by_name.get(draft.credentials_from)
         if draft.proof is not None:
@@ -364,7 +364,8 @@ class _Planner:
         source = self._drafts.by_name.get(draft.credentials_from)
         own = any(draft.place.field(name) is not None for name in ("region", "sso_region"))
         if (own or source is not None) and not is_region_name(draft.region):
-            return ""  # reported already as a problem of the key or of the store that the region comes from
+            # the missing region is already reported as a problem of the key or of the store that provides the region
+            return ""
         try:
             return self._custom_address(service, draft.region, str(endpoint_url), self._endpoints(draft))
         except VariableInvalid:

@@ -83,7 +83,7 @@ class _Check:
         if step.credentials_from:
             return self._callers[step.credentials_from]
         if self._base is None or step.proof is not None or len(self._plan.ambient) > 1:
-            # One ARN can't belong to two sets of base credentials.
+            # The given ARN can't belong to two sets of base credentials, so it is not used.
             return None
         ambient = self._plan.ambient.get(step.profile)
         if ambient is not None and ambient.is_temporary and self._base.principal.kind == "user":

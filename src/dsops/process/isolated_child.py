@@ -108,7 +108,7 @@ def _refuse_calls(libc: ctypes.CDLL) -> None:
     if machine is None:
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), "seccomp")
     architecture, ioctl, refused = machine
-    load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06  # BPF_LD_W_ABS, BPF_JEQ_K, BPF_JGE_K, BPF_RET_K
+    load, equal, at_least, give = 0x20, 0x15, 0x35, 0x06  # the opcodes BPF_LD_W_ABS, BPF_JEQ_K, BPF_JGE_K and BPF_RET_K
     tests = [(equal, number) for number in refused]
     tests = [(at_least, _X32_CALLS), *tests] if architecture == _SYSTEM_CALLS["x86_64"][0] else tests
     # Each test jumps to the last instruction, which refuses the call.

@@ -105,7 +105,7 @@ def _statement(sid: str, actions: Iterable[str], resources: Iterable[str], condi
     return statement
 
 
-# --- the Sid -------------------------------------------------------------------------------------------------
+# Functions for the Sid of a statement:
 
 _READING = re.compile(r"(?:Batch)?(?:Get|Describe|List|Head|Query|Scan|Select|Search|View|Lookup|Check)")
 
@@ -131,7 +131,7 @@ def _level(action: str, uses: ActionUses | None) -> str:
     use = uses.use_of(lower_case(service), lower_case(name)) if uses is not None else None
     if use is None or not use.level:
         return "Read" if _READING.match(name) else "Write"
-    if "Permissions" in use.level:  # `Permissions management, Write`
+    if "Permissions" in use.level:  # the level can be `Permissions management, Write`
         return "Manage"
     return "Write" if "Write" in use.level or "Tagging" in use.level else "Read"
 

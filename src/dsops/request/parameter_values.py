@@ -51,11 +51,11 @@ def listed_tags(value: object) -> Iterator[tuple[str, str]]:
             yield str(key), str(tag)
         return
     if not isinstance(value, list):
-        # Verified Permissions has a flag `tags`.
+        # This is not a list of tags: in Verified Permissions, the parameter `tags` is a flag.
         return
     for tag in value:
         if not isinstance(tag, Mapping):
-            # UntagLogGroup's parameter `tags` is a list of keys without values.
+            # This is a tag key without a value, as in UntagLogGroup's parameter `tags`.
             continue
         parts = {name.lower().removeprefix("tag"): str(part) for name, part in tag.items()}
         if "key" in parts:

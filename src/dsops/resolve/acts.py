@@ -86,7 +86,7 @@ def reads(
             SecretMetadata(),
         )
         failures = [outcome for outcome in map(outcomes.get, references) if isinstance(outcome, DsopsError)]
-        # If only a field is missing, the read did not fail, because the secret itself was read.
+        # If the secret was read but one field is missing in it, the read itself did not fail.
         error = failures[0] if len(failures) == len(references) or (failures and not metadata.version) else None
         names = [name for reference in references for name in variable_names.get(reference, ())]
         facts: dict[str, object] = {
@@ -152,7 +152,7 @@ def _of_step(step: Step, runtime: Runtime) -> dict[str, object]:
         facts["profile"] = step.profile
     address = parse_address(_url(step, runtime))
     endpoint = "" if address is None or is_aws_host(address.host) else f"{address.scheme}://{address.authority}"
-    if endpoint:  # a sandbox, a VPC endpoint or another address
+    if endpoint:  # the host is not AWS's own: a sandbox, a VPC endpoint or another address
         facts["endpoint"] = endpoint
     return facts
 

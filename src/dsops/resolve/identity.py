@@ -136,7 +136,7 @@ def endpoints_of(environ: Mapping[str, str], profile: str, folder: str) -> tuple
     """
     text = content(config_file(environ, folder)) + content(credentials_file(environ, folder))
     if b"endpoint" not in text:
-        return ()  # most files have no endpoint; parsing takes milliseconds of a cold run
+        return ()  # most files name no endpoint, and parsing would add milliseconds to a cold run
     from dsops.aws.identity.profile_endpoints import profile_endpoints
 
     name = profile or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"

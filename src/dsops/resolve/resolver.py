@@ -312,7 +312,7 @@ def _value(
         if isinstance(value, MISSING) and variable.optional:
             return None
     if isinstance(value, Secret) and variable.transforms:
-        from dsops.transform import apply  # most variables have no transforms
+        from dsops.transform import apply  # imported here, because most variables have no transforms
 
         try:
             return apply(value, variable.transforms, budget)

@@ -279,7 +279,7 @@ class PlanSessions:
         """Return the number of hops of the longest chain that contains the step."""
         if not self._longest:
             steps = [issuer for issuer in self._plan.steps.values() if issuer.type.gives_credentials]
-            for issuer in steps:  # each after the step whose credentials it uses
+            for issuer in steps:  # the plan lists each step after the step whose credentials it uses
                 self._longest[issuer.name] = 1 + self._longest.get(issuer.credentials_from, 0)
             for issuer in reversed(steps):
                 if issuer.credentials_from in self._longest:

@@ -20,7 +20,7 @@ KeyKind = Literal[
     "integer",  # a whole number, also as quoted or interpolated text
     "boolean",
     "texts",  # a list of texts; one text stands for a list of one
-    "map",  # text -> text
+    "map",  # a mapping from text to text
     "policy",  # a JSON string or a YAML mapping; the setting is its compact JSON
     "command",  # a command line (string or list), only in allowed configurations; the setting is its argv
     "url",  # an endpoint: AWS's, loopback, or any other in allowed configurations

@@ -42,7 +42,7 @@ class KeysStore:
         try:
             entry = index.contents(environ).keys.get(name)
         except KeyringFailed:
-            entry = None  # `issue` raises this error
+            entry = None  # `issue` raises this error later
         if entry is None:
             return Proof(f"key `{name}`, which the keyring does not have", digest_of(("none", name)))
         return Proof(_key_text(name, entry.key_id, entry.arn), digest_of((entry.key_id, entry.arn)))

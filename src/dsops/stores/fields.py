@@ -26,7 +26,7 @@ def pick(value: Secret, field: str, subject: str) -> Secret | DsopsError:
     """
     if not field:
         return value
-    from dsops.transform import extract  # most secrets are used as they are
+    from dsops.transform import extract  # imported here, because most secrets are used as a whole
 
     try:
         return extract(value, field)

@@ -57,7 +57,7 @@ def pod_identity(verifier: TokenVerifier, text: str, now: datetime) -> PodIdenti
 def spiffe_identity(verifier: TokenVerifier, trust_domain: str, text: str, now: datetime) -> str:
     """Return the SPIFFE ID that a JWT-SVID proves, of the trust domain `spiffe://NAME`. Raises TokenInvalid."""
     subject = verifier.verify(text, now).get("sub")
-    # Keys of one trust domain must not vouch for identities of another one.
+    # The keys of one trust domain must not sign identities of another trust domain.
     if not isinstance(subject, str) or not subject.startswith(f"{trust_domain}/"):
         raise TokenInvalid("claims", f"the token's subject is not of {trust_domain}")
     return subject

@@ -81,7 +81,8 @@ class WorkloadApi:
 
     def _request(self, method: str, message: bytes, kind: str) -> WireRequest:
         path, authority = _endpoint(self.address)
-        # A header of the standard: a web page can't make a browser send it (server-side request forgery).
+        # This header is part of the SPIFFE standard: a web page can't make a browser send it, which prevents
+        # server-side request forgery.
         headers = (("Content-Type", "application/grpc"), ("TE", "trailers"), ("workload.spiffe.io", "true"))
         return WireRequest(
             "POST",

@@ -71,7 +71,8 @@ class AccountCollector:
         names = self._with_earlier(await self._regions(apis))
         content: Json = {"Id": self.account, **about, "Regions": list(names)}
         content["HasAllRegions"] = ALL_REGIONS in self._wanted_regions and not self._gaps
-        # The file is written first: it says which files an interrupted collection lacks.
+        # This file is written first. If the collection is interrupted, it shows which of the other files are still
+        # missing.
         self._write(ACCOUNT, {**content, "Gaps": gap_values(self._gaps)})
         details = await spawn(self._details(apis))
         await self._providers(apis)

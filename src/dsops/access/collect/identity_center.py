@@ -44,7 +44,7 @@ class IdentityCenterCollector:
         try:
             instances = await calls.list_instances(self._apis.api("sso-admin", region))
             if instances:
-                # What could not be asked in other regions does not matter any more.
+                # The instance was found, so errors in the regions that were asked before do not matter.
                 self._gaps.clear()
             for instance in instances:
                 await self._instance(instance, region)

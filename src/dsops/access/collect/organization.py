@@ -50,7 +50,7 @@ class OrganizationCollector:
         return self._result(organization, roots)
 
     def _single_account(self) -> Json:
-        # `null` says that the accounts are in no organization, and that this is known.
+        # `null` means that the account is known not to belong to an organization.
         return {"Organization": None, "Accounts": [{"Id": self._account}], "Gaps": []}
 
     def _result(self, organization: Json, roots: list[Json]) -> Json:

@@ -122,7 +122,7 @@ class ResourceCollector:
             try:
                 attributes = await queues.get_queue_attributes(api, url)
             except DsopsError as error:
-                # A queue's URL is the only name that is known here, and not an ARN.
+                # Only the queue's URL is known here: its ARN would be in the response that failed.
                 self._gaps.append(Gap(self._apis.account, "resources", f"{url}: {why(error)}", service="sqs"))
                 return None
             return {"Arn": attributes.get("QueueArn", ""), "Policy": policy_value(attributes.get("Policy"))}

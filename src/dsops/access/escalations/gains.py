@@ -162,7 +162,8 @@ class Gains:
             current = waiting.pop()
             if current.arn in seen:
                 continue
-            # What a role reaches is known if it was asked before; then each of these roles reaches no others.
+            # If the reach of this role was computed before, it lists all roles that this role can become, directly or
+            # not.
             known = self._reach.get(current.arn)
             new = [member for member in known or (current,) if member.arn not in seen]
             seen.update(member.arn for member in new)

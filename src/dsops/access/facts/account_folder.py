@@ -106,7 +106,8 @@ class AccountFolder:
             text_of(entry, "Role"),
             named(key) if entry.get("Encryption") or "KmsKeyId" in entry else None,
             tuple(map(named, texts_of(entry, "Aliases"))),
-            # The settings of the account are not collected, and restrict more.
+            # A bucket without this setting counts as unknown (None): the account's own settings, which are not
+            # collected, may set it.
             object_of(entry, "PublicAccessBlock").get("RestrictPublicBuckets") is True or None,
             may_have_acls=":s3:::" in arn and text_of(entry, "ObjectOwnership") != "BucketOwnerEnforced",
         )

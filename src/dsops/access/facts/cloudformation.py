@@ -229,7 +229,8 @@ class _Template:
         if of_type == "AWS::SecretsManager::Secret":
             self._facts.set_key(arn, values.get("KmsKeyId") or "alias/aws/secretsmanager", region)
         elif of_type == "AWS::SSM::Parameter":
-            self._facts.set_key(arn, "", region)  # CloudFormation creates no SecureString parameters.
+            # CloudFormation can't create SecureString parameters, so no KMS key encrypts this parameter.
+            self._facts.set_key(arn, "", region)
         elif of_type == "AWS::S3::Bucket":
             encryption = values.get("BucketEncryption")
             self._facts.set_key(arn, UNKNOWN if has_unknown(encryption) else default_key_of(encryption), region)

@@ -39,7 +39,7 @@ def mentions_in(policy: Policy) -> Mentions:
 def mentions_of(content: object) -> Mentions:
     """Return the actions in a policy, given as a JSON text or as the value of one."""
     try:
-        # Any: a content that is no policy raises one of the errors below.
+        # The type is Any, because text that is not a policy raises one of the errors below.
         document: Any = json.loads(content) if isinstance(content, str) else content
         statements = document["Statement"]
         listed = statements if isinstance(statements, list) else [statements]
@@ -66,5 +66,5 @@ def matches_action(pattern: str, action: str) -> bool:
     literal = pattern.partition("*")[0].partition("?")[0]
     if not action.startswith(literal):
         return False
-    # `[ starts a set in `fnmatch`, and is a plain character in a policy.
+    # In `fnmatch`, `[` starts a set of characters; in a policy it is a plain character.
     return fnmatchcase(action, pattern.replace("[", "[[]"))

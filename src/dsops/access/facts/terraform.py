@@ -95,7 +95,7 @@ class _Terraform:
         self._modules = Modules(root.get("configuration"))
         resources = [*read_resources(root, values)]
         self._resources = [resource for resource in resources if resource.is_managed]
-        # A data source contains the document of a policy that AWS manages.
+        # A Terraform data source contains the document of an AWS managed policy.
         of_data = (resources, read_resources(root, mapping(root.get("prior_state")).get("values")))
         self._data = [resource for source in of_data for resource in source if not resource.is_managed]
         self._arns = {resource.address: self._arn(resource) for resource in resources if resource.type in _KINDS}

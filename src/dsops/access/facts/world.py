@@ -331,9 +331,11 @@ def _completed(known: _Fact, new: _Fact, source: str, key: str) -> _Fact:
     if known == new:
         return known
     if getattr(known, "organization_id", "") is None:
-        known, new = new, known  # The position of an account and its control policies come together.
+        # The source that knows the account's position in the organization must also provide the account's control
+        # policies.
+        known, new = new, known
     is_position_known = getattr(new, "organization_id", "") is not None
-    values: dict[str, Any] = {}  # the fields have various types
+    values: dict[str, Any] = {}  # the values of a fact have various types
     differing: list[str] = []
     for field in known._fields:
         one, other = getattr(known, field), getattr(new, field)

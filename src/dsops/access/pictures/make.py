@@ -218,7 +218,7 @@ class _Making:
         frame = account_text(self._world, account) if account else ""
         kind: NodeKind = known.kind if known is not None else "group" if arn in self._world.groups else "resource"
         text = arn_text(self._world, arn)
-        # The frame names the account.
+        # The picture draws the account as a frame with this name, so the label leaves it out.
         return AccessNode(arn, kind, text.removesuffix(f" of {frame}") if frame else text, account, frame)
 
 

@@ -37,7 +37,7 @@ def _columns(graph: AccessGraph) -> Mapping[str, int]:
     targets = {end for of_start in ends.values() for end in of_start}
     first = goals or [node.key for node in graph.nodes if node.key not in targets]
     distances = _distances(first, ends)
-    for node in graph.nodes:  # what remains is in a cycle that no caller leads into
+    for node in graph.nodes:  # The remaining nodes are in cycles without a start.
         if node.key not in distances:
             distances |= _distances([node.key], ends, distances)
     most = max(distances.values(), default=0)

@@ -184,7 +184,7 @@ class KnownKeys(NamedTuple):
 
     def _can_have(self, key: str) -> bool:
         prefix = key.partition(":")[0]
-        # The keys of an OIDC provider begin with its host.
+        # The condition keys of an OIDC provider begin with its host name.
         if prefix == "saml" or "." in prefix or key in _OF_SESSIONS:
             return self.is_session or prefix == self.service
         return prefix in ("aws", self.service) or self.service.startswith(f"{prefix}-")

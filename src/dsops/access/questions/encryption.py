@@ -125,7 +125,8 @@ class Keys:
         }
         unread = [*_PROPERTIES, *_OF_CONNECTION]
         if encrypted.service == "s3":
-            # It is the object's ARN, or the bucket's if the bucket has a key of its own (S3 User Guide, bucket keys).
+            # This key contains the object's ARN, or the bucket's ARN if the bucket uses an S3 Bucket Key (S3 User
+            # Guide).
             unread += ["kms:encryptioncontext:aws:s3:arn"]
         if known is None and key not in self.managed:
             unread.append(_TAGS)

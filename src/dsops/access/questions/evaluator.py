@@ -223,7 +223,8 @@ class Evaluator:
         if document is not None and self._names(document, caller, topic):
             return True
         account = self.account_of(topic.resource, caller)
-        # A resource's policy that is known, and does not name a caller of another account, allows this caller nothing.
+        # A caller of another account needs an Allow in the resource's policy. If that policy is known and does not name
+        # the caller, the request is denied.
         is_refused = caller.principal.account != account and (
             document is not None or self.resource_of(topic.resource) is not None
         )

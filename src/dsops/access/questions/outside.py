@@ -46,7 +46,7 @@ def public_uses(evaluator: Evaluator, assumptions: Assumptions) -> tuple[Outside
                 use = _use(evaluator, caller, topic)
                 if use is not None:
                     uses.append(use)
-                    break  # what anyone can do without credentials, every account can do
+                    break  # If callers without credentials can do this, every account can, too
     return tuple(uses)
 
 

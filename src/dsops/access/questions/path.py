@@ -22,7 +22,9 @@ def ways_from(assumptions: Assumptions, caller: AccessCaller) -> list[Way]:
     order = count()
     waiting: list[tuple[tuple[int, int, int], int, Way]] = []
 
-    settled = Settled()  # A later way to such a role is no better, because the ways come in the order of their cost.
+    # The roles whose best path is known: paths are found in order of cost, so a later path to the same role is never
+    # better.
+    settled = Settled()
     settled.names.add(caller.name)
 
     def expand(name: str, way: Way) -> None:

@@ -40,7 +40,8 @@ def _candidates(world: OrganizationFacts, action: str, resource: str) -> Iterato
         if text.startswith(prefix):
             yield text.replace("*", _TEXT).replace("?", "x")
         elif prefix.startswith(text.partition("*")[0]):
-            # The pattern is wider in front, such as `arn:aws:s3:::*/backup`: its last part is what it tells apart.
+            # The pattern has a wildcard before the prefix ends, such as `arn:aws:s3:::*/backup`. Only its part after
+            # the last `*` is added to the prefix.
             yield prefix + text.rpartition("*")[2].lstrip("/")
 
 

@@ -131,7 +131,9 @@ def _candidates(evaluator: Evaluator, topic: Topic) -> Iterator[AccessCaller]:
 def _extended(direct: Sequence[Way], assumptions: Assumptions) -> list[Way]:
     """Return the best way of each principal that reaches the goal, by assuming roles or without."""
     best: dict[str, Way] = {}
-    settled = Settled()  # A way by a later role is no better, because the ways come in the order of their cost.
+    # The roles whose best path is known: paths are found in order of cost, so a later path to the same role is never
+    # better.
+    settled = Settled()
     order = count()
     waiting = [(cost_of(way), next(order), way) for way in direct]
     heapify(waiting)

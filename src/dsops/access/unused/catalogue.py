@@ -133,7 +133,7 @@ def _operations(prefix: str) -> frozenset[str]:
     services = SIGNED_AS.get(_SOURCES.get(prefix, prefix), ())
     try:
         names = {name for service in services for name in operation_names(service)}
-    except ModuleNotFoundError:  # Without botocore, no operation is known.
+    except ModuleNotFoundError:  # Without botocore, no API operation is known, so none can be listed.
         return frozenset()
     aliases = {action for actions in _ALIASES.get(prefix, {}).values() for action in actions} if names else set()
     return frozenset(map(lower_case, names | aliases))

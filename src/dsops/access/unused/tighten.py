@@ -173,7 +173,7 @@ def _as_json(policy: Policy, statement: Statement, sid: str, actions: Iterable[s
     """Return a statement of a policy of version 2012-10-17."""
 
     def literal(text: str) -> str:
-        # In version 2008-10-17, `${` has no meaning.
+        # In policies of version 2008-10-17, `${` is plain text.
         return text if policy.version == "2012-10-17" else text.replace("${", "${$}{")
 
     made: StatementJson = {"Sid": sid} if sid else {}

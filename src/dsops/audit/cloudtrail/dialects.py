@@ -81,7 +81,8 @@ def _athena(path: str) -> str:
     if first in _FREE:
         return f"json_extract_scalar({first.lower()}, '$.{rest}')"
     if path == "userIdentity.sessionContext.sourceIdentity":
-        # The table in AWS's documentation lacks this field: a JSON path gives NULL there, and a name would be an error.
+        # AWS's documentation creates the table without this field: a JSON path then gives NULL, but a column name would
+        # be an error.
         return "json_extract_scalar(CAST(useridentity AS JSON), '$.sessioncontext.sourceidentity')"
     return path.lower()
 

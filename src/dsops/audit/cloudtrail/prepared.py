@@ -118,7 +118,7 @@ def unreadable(folder: str, why: str) -> LogsUnreadable:
     return LogsUnreadable(f"the prepared logs in {folder} can't be read", why=why, hint=hint)
 
 
-def _state(folder: str, value: Any) -> Prepared:  # a JSON tree
+def _state(folder: str, value: Any) -> Prepared:  # `value` is parsed JSON, which may have any type
     days = {name: _day(name, day) for name, day in value["days"].items()}
     return Prepared(
         folder,
@@ -132,7 +132,7 @@ def _state(folder: str, value: Any) -> Prepared:  # a JSON tree
     )
 
 
-def _day(name: str, value: Any) -> Day:  # a JSON tree
+def _day(name: str, value: Any) -> Day:  # `value` is parsed JSON, which may have any type
     if not all(character.isdigit() or character == "-" for character in name):
         raise ValueError(name)
     first, last = (None if each is None else datetime.fromisoformat(each) for each in (value["first"], value["last"]))
@@ -223,5 +223,5 @@ def _remove_from_day(folder: str, listed: set[str]) -> None:
         path = os.path.join(folder, name)
         if path not in listed:
             os.unlink(path)
-    with suppress(OSError):  # it is not empty
+    with suppress(OSError):  # a folder that is not empty can't be removed
         os.rmdir(folder)

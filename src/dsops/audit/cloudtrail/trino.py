@@ -75,7 +75,8 @@ def open_trino(
     session.verify = network.trust or True
     if network.proxy is not None:
         session.proxies = {address.server.scheme: network.proxy.reveal()}
-    # The coordinator names the address of each further request: with TLS, no request goes without.
+    # Trino's coordinator sends the address of each further request. Without an adapter for the other scheme, a query
+    # that began with TLS can't continue without TLS.
     session.adapters.pop("http://" if address.server.scheme == "https" else "https://")
     if credentials.certificate:
         session.cert = (credentials.certificate, credentials.key)
@@ -84,7 +85,7 @@ def open_trino(
         method = auth.BasicAuthentication(address.user, credentials.password.reveal())
     elif credentials.token is not None:
         method = auth.JWTAuthentication(credentials.token.reveal())
-    connect: Any = dbapi.connect  # the package has no types for it
+    connect: Any = dbapi.connect  # the trino package has no type hints
     connection = connect(
         host=f"[{address.server.host}]" if ":" in address.server.host else address.server.host,
         port=address.server.port,
@@ -157,7 +158,7 @@ class _RunningQuery:
         self._cursor = cursor
         self.rows: list[Sequence[object]] = []
         self.error: Exception | None = None
-        # Not `Thread.join`: interrupted by Ctrl-C, Python 3.11's takes the thread for ended.
+        # An Event is used, because in Python 3.11 `Thread.join` can report a running thread as ended after Ctrl-C.
         self._ended = threading.Event()
         threading.Thread(target=self._execute, args=(sql,), daemon=True).start()
 

@@ -81,7 +81,8 @@ def _prepare(folder: str, found: LogFiles, now: datetime, report_read: Callable[
     parts = list(_parts(changes.work)) or [()]
     for number, part in enumerate(parts, 1):
         prepared = _merge_part(prepared, part, gone, listed, report_read)
-        # A commit with gone files removes all of them at once, so their new records follow in the same or a later part.
+        # The first commit removes the records of all changed log files; the same or a later commit adds their new
+        # records.
         gone = ()
         prepared = _commit(prepared, listed, is_complete=number == len(parts))
     remove_unlisted(prepared)

@@ -168,7 +168,7 @@ def _row(api: Athena, row: object, length: int) -> Row:
     cells = objects_in(row, "Data") if isinstance(row, dict) else []
     if len(cells) != length:
         raise lacks(api.endpoint, "GetQueryResults", "row with a cell for each column")
-    # In a result, NULL is a cell without a value.
+    # Athena represents NULL as a cell without a value.
     return tuple([text_in(cell, "VarCharValue") if "VarCharValue" in cell else None for cell in cells])
 
 

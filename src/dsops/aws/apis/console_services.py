@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dsops.errors import UsageError, nearest
 
-# Path and fragment below the console's host, as in the console's own navigation.
+# Maps a service to the path and fragment of its page in the AWS console.
 _PAGES = {
     "access-analyzer": "access-analyzer/home",
     "acm": "acm/home",

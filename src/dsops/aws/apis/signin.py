@@ -26,8 +26,8 @@ LINK_SECONDS = 15 * 60
 
 _FIRST_PAUSE_SECONDS = 0.2
 
-# The federation endpoint and the console domain of each partition that documents them. The European Sovereign Cloud has
-# no endpoint without a region ("Service endpoints" in its own documentation; the AWS CLI and the tool granted agree).
+# Federation endpoint and console domain of each partition for which AWS documents both. The European Sovereign Cloud
+# has an endpoint only in its region.
 _PLACES = {
     "aws": ("https://signin.aws.amazon.com/federation", "console.aws.amazon.com"),
     "aws-cn": ("https://signin.amazonaws.cn/federation", "console.amazonaws.cn"),

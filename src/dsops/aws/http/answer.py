@@ -157,7 +157,7 @@ def aws_answer(
     `hidden` are the secrets of the request, which are masked in the message. AWS repeats values that it rejects and,
     for a wrong signature, the headers that should have been signed. A proxy may repeat the form that was sent.
     """
-    from urllib.parse import quote  # imported here, because only refused requests need this module
+    from urllib.parse import quote  # imported here, because this module is needed only for an error response
 
     code, message, request_id = parts
     if not re.match(_CODE, code):

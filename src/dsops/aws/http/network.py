@@ -27,7 +27,7 @@ _SYSTEM_FILES = (
     "/etc/ssl/cert.pem",
 )
 
-# Hosts of metadata services, which are never reached through a proxy.
+# Address prefixes of metadata services, which are never reached through a proxy.
 _LINK_LOCAL = ("169.254.", "fd00:ec2:", "fe80:")
 
 

@@ -52,13 +52,14 @@ pycurl = _load_pycurl()
 # Older versions of libcurl sign some requests wrongly and don't limit a response of unknown length (MAXFILESIZE, 8.4).
 _OLDEST_LIBCURL = 0x080A00
 
-# libcurl's error codes for a response that is not HTTP/1: wrong protocol, weird reply, bad encoding, too large head.
+# libcurl's error codes for a response that is not HTTP/1: unsupported protocol, malformed response, unknown encoding,
+# headers too large.
 _RUBBISH = (1, 8, 61, 100)
 
 # From this libcurl version on, `fdset` includes one socket that belongs to libcurl itself, not to a transfer.
 _OWN_SOCKET_SINCE = 0x081500
 
-# Of the features in `version_info` (CURL_VERSION_HTTP2).
+# CURL_VERSION_HTTP2: the bit for HTTP/2 among the features in libcurl's `version_info`.
 _HTTP2 = 1 << 16
 
 _HIGH_DESCRIPTOR = 900
@@ -244,7 +245,8 @@ class CurlDriver:
         if not any(name.lower() == "content-type" for name, _ in headers):
             lines.append("Content-Type:")
         set_option(pycurl.HTTPHEADER, [*lines, "Expect:", "Accept:"])
-        set_option(pycurl.HEADEROPT, pycurl.HEADER_SEPARATE)  # our headers are not sent to a proxy with CONNECT
+        # These headers are for the server: the proxy must not get them in the CONNECT request.
+        set_option(pycurl.HEADEROPT, pycurl.HEADER_SEPARATE)
         if request.is_once:
             # If a reused connection turns out to be dead, libcurl would send the request again by itself.
             set_option(pycurl.FRESH_CONNECT, 1)
@@ -356,7 +358,7 @@ def _why(transfer: _Transfer, number: int, text: str) -> str:
     if "HTTP/0.9" in text:
         return wire.NO_HTTP
     text = text.removeprefix("Recv failure: ").removeprefix("Send failure: ")
-    # Words in capitals, such as SSL, stay as they are.
+    # A word in capitals, such as SSL, keeps its capitals.
     return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 

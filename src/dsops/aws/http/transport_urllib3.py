@@ -247,7 +247,7 @@ def _failed(job: _Job, error: Exception) -> ServiceError:
     if isinstance(causes[-1], ssl.SSLCertVerificationError):
         why = causes[-1].verify_message
     elif isinstance(causes[-1], OSError) and causes[-1].strerror:
-        # The `[Errno 111]` prefix is left out.
+        # Use the text of the operating system's error without its prefix `[Errno 111]`.
         why = causes[-1].strerror
     why = why[:1].lower() + why[1:] if why[1:2].islower() else why
     if any(isinstance(cause, exceptions.ReadTimeoutError) for cause in causes):

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 120.0
 """The timeout of a lookup in seconds. A `credential_process` may open a browser, but must not hang forever."""
 
+_ASK_YOURSELF = "`aws sts get-caller-identity` uses the same sources, and shows more details"
 # The child process runs as `python -I -c`, so that neither the client's working directory nor PYTHON* variables affect
 # which modules it imports.
-_ASK_YOURSELF = "`aws sts get-caller-identity` uses the same sources, and shows more details"
 _START = "import sys; sys.path[:] = sys.argv[2:]; from dsops.aws.identity.ambient_child import main; main(sys.argv[1])"
 
 LOOKING = "DSOPS_LOOKING_UP"
@@ -157,7 +157,7 @@ def _ask_child(lookup: CredentialLookup, timeout_seconds: float) -> Mapping[str,
     from dsops.aws.identity.ambient_advice import scrubbed
 
     path = [entry for entry in sys.path if entry.startswith("/") or entry[1:2] == ":"]
-    # botocore reads files in the encoding of the locale; the identity of a session assumes UTF-8 (`related_sections`).
+    # `-X utf8` makes botocore read files as UTF-8, as dsops itself does. By default it would use the locale's encoding.
     command = [sys.executable, "-I", "-X", "utf8", "-c", _START, lookup.profile, *path]
     try:
         child = subprocess.Popen(

@@ -99,7 +99,7 @@ def sections(path: str, beginning: str = "") -> dict[str, dict[str, str]]:
     from configparser import Error, RawConfigParser
 
     if not os.path.isfile(path):
-        return {}  # as in botocore, anything but a regular file is ignored
+        return {}  # as in botocore, a path that is not a regular file is ignored
     parser = RawConfigParser(default_section="", strict=False)
     try:
         text = content(path).decode("utf-8")

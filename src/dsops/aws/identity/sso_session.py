@@ -70,7 +70,7 @@ def named_session(name: str, environ: Mapping[str, str], folder: str = "") -> Ss
     path = config_file(environ, folder)
     sessions = {section_name(header, _PREFIX): keys for header, keys in sections(path, _PREFIX).items()}
     if name not in sessions:
-        sections(path)  # this call reports a file that is not an AWS config file at all
+        sections(path)  # raises an error if the file is not a valid AWS config file
         raise ConfigError(f"there is no `[sso-session {name}]` in {path}", hint=_for_unknown(name, sessions))
     keys = sessions[name]
     start_url, region = keys.get("sso_start_url", "").strip(), keys.get("sso_region", "").strip()

@@ -153,7 +153,8 @@ def _list_names(error: DsopsError, named: Sequence[NamedChoice]) -> None:
     names = list(dict.fromkeys(each.choice.name for each in named))
     if names and (error.missing == _NAME or isinstance(error, (ConfigNotFound, NoCredentials))):
         hint = f"name one of {listed(names)}" if len(names) > 1 else f"name `{names[0]}`"
-        # Without a dsops.yaml, the names are what works here, and the rest of the hint says how to get such a file.
+        # Without a dsops.yaml, the user can name a profile right away, so the names come first; the rest of the hint
+        # says how to write a dsops.yaml.
         error.retell(error.message, hint=hint if isinstance(error, ConfigNotFound) else f"{hint}; {error.hint}")
 
 

@@ -72,7 +72,7 @@ def ask_on_console(
         if key in _ENTER or key in (_END, _INTERRUPT):
             break
         if key in _FUNCTION_KEY:
-            console.getwch()  # an arrow or a function key arrives as two characters
+            console.getwch()  # the console sends two characters for an arrow key or a function key
         elif key == _BACKSPACE:
             if typed:
                 typed.pop()

@@ -44,7 +44,7 @@ def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> Req
         try:
             return choose_login(known, "", command)
         except UsageError as error:
-            error.missing = STORE.name  # the user can choose among the stores of all logins
+            error.missing = STORE.name  # lets the caller offer a list of the stores that log in
             raise
     return choose_login(known, "", command, lambda logins: choose_from(logins, arguments, runtime))
 

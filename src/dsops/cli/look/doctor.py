@@ -46,9 +46,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     subject = _subject(arguments, runtime)
     fixes = list(_mend(subject, runtime)) if arguments.switch("--fix") else []
     if fixes and not subject.plans:
-        subject = _subject(
-            arguments, runtime
-        )  # While other users can write the configuration, there are no plans. It is loaded again after the repair.
+        # A configuration that other users can write gets no plans. After the repair, it is loaded again.
+        subject = _subject(arguments, runtime)
     config = arguments.text(CONFIG.name)
     examined = carry_out(examine(subject, runtime, is_agent_refused=arguments.switch("--no-agent")), runtime)
     checks = [with_next_step(check, config) for check in examined]

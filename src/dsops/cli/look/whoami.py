@@ -73,7 +73,7 @@ def _base_session(runtime: Runtime) -> _Session:
     try:
         credentials = load_base(runtime)
     except NoCredentials as error:
-        error.missing = STORE.name  # the user can choose one of the stores and profiles
+        error.missing = STORE.name  # lets the caller offer a list of stores and profiles to choose from
         raise
     return _Session(credentials, base_endpoint(runtime), of_base(is_temporary=credentials.is_temporary))
 

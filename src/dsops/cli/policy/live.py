@@ -64,7 +64,7 @@ def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> 
             f"--sandbox {clean(url)} is not the address of a sandbox on this machine",
             hint="write the address that `dsops sandbox serve` prints, such as http://127.0.0.1:4566",
         )
-    # The sandbox on this machine is reached directly: proxies and endpoints in environment variables are not used.
+    # Requests go directly to the sandbox on this machine: variables that set a proxy or an endpoint are ignored.
     quiet = runtime._replace(environ={})
     requests = [case.asked for case, _ in questions]
     accounts = {each.principal.account for each in requests} | {each.resource_account for each in requests}

@@ -109,7 +109,7 @@ def _address(arguments: Arguments, runtime: Runtime) -> tuple[str, int] | str:
     if not text:
         return "127.0.0.1", 0
     if text.startswith(UNIX) and arguments.has("--out"):
-        # Only for `guard serve`: the command of `exec` would have to forward a port to the socket itself.
+        # Only `guard serve` listens on a Unix socket. A command of `exec` needs a TCP address.
         return os.path.abspath(os.path.join(runtime.folder, text.removeprefix(UNIX)))
     address, port = parse_listen(text)
     return str(address), port

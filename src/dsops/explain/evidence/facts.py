@@ -39,7 +39,7 @@ def _fact(unread: Unread, about: RefusedCall) -> Fact:
     elif place == "session":
         who = "the issuer of the session"
     looked_up, command = _looked_up(unread, about)
-    # The hint in the reason is cut off, since it is written for `policy simulate`.
+    # The rest of the reason is a hint for `policy simulate`, so it is cut off.
     return Fact(looked_up, re.split("[;:] give ", unread.why)[0], who, command)
 
 

@@ -101,7 +101,7 @@ def _of_account(planned: Attached, account: str) -> Attached:
     return planned._replace(entity=planned.entity._replace(arn=arn))
 
 
-# --- the output of iam:GetAccountAuthorizationDetails, as the AWS CLI prints it -----------------------------
+# Functions that read the output of iam:GetAccountAuthorizationDetails, as the AWS CLI prints it:
 
 
 class RecordedDetails(NamedTuple):

@@ -140,8 +140,8 @@ async def investigate_message(
     sessions: dict[str, Credentials] = {}
     failed: list[DsopsError] = []
     for name in plan.steps if store else ():
-        # The message may be an error of dsops itself. AWS then refuses one of these sessions; the others are still
-        # useful.
+        # A session that can't be opened does not end the search: AWS may have refused exactly this one, and the others
+        # are still useful.
         (outcome,) = await settle(resolver.credentials(name))
         if isinstance(outcome, DsopsError):
             failed.append(outcome)

@@ -56,8 +56,8 @@ class Chains:
         session = self._sessions.get(below.name)
         if session is None:
             return chain
-        # A session from a token or login inherits nothing from the base credentials, which are used only to read
-        # policies.
+        # The session was opened with a token or a login. It inherits nothing from the base credentials, which only read
+        # policies here.
         before = chain[-1].caller if chain and not is_opened(below) else None
         keys = await self._keys_of(session, step, below, before)
         return [*chain, keys] if keys is not None else chain

@@ -267,7 +267,7 @@ class ClientConnection(Stream):
         except Exception as error:
             if not relay.has_begun:
                 raise
-            # A second answer would be taken for a part of the response.
+            # The client would read an error response as a part of the response that has already begun.
             self._place.report(error)
             self.abort("an error of the guard")
             return False

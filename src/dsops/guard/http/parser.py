@@ -121,7 +121,8 @@ class _MessageParser:
             reason = error.__context__ if isinstance(error.__context__, _MessageError) else None
             self.fail(reason.status if reason else 400, str(reason or error) or "the message is malformed")
             return
-        # A name, value, trailer or extension of a chunk without an end produces no callback, but takes memory.
+        # llhttp reports a header name, a header value or a chunk's extension only at its end. Bytes that are not
+        # reported yet are counted, because they take memory.
         self._silent = self._silent + len(data) if self._is_silent else 0
         if self._silent > self._limits.head:
             self.fail(431, f"the headers have more than {self._limits.head} bytes")
@@ -192,7 +193,8 @@ class RequestParser(_MessageParser):
         start = request_start(method, url, self._take_fields(), parser.get_http_version())
         is_last = parser.should_upgrade()
         if is_last and start.length != 0:
-            # llhttp takes the bytes after such a head for the new protocol, other readers for a body.
+            # llhttp takes the bytes after such a request for the new protocol, but other parsers take them for the
+            # request's body.
             raise _MessageError(400, f"a {method} request that ends HTTP on its connection has a body")
         self.is_body = True
         self._emit(start._replace(keep_alive=parser.should_keep_alive() and not is_last))

@@ -131,7 +131,7 @@ class Relay:
                 return True
             if sending.done() and not isinstance(sending.exception(), ConnectionLostError):
                 sending.result()
-            # The response is complete before the body, or the upstream takes no more of the body.
+            # The response ended before the request's body was sent, or the server has stopped reading the body.
             await receiving
             self.keep_alive = False
             return False
@@ -165,7 +165,8 @@ class Relay:
         start = await self._response_start(upstream)
         self._status = start.status
         self.keep_alive = self.keep_alive and (not start.has_body or start.length is not None or start.is_chunked)
-        # An answer before the end of the body ends the connection, unless the rest of the body is still sent.
+        # If the response begins before the request's body was read completely, the client's connection is closed after
+        # the response.
         pending = [response_head(start, keep_alive=self.keep_alive and self.is_body_read)]
         self.keep_alive = self.keep_alive and self.is_body_read
         if start.status == 101:

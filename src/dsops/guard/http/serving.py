@@ -47,7 +47,7 @@ class Serving:
     async def run(self, listener: socket.socket, stop: asyncio.Event) -> None:
         """Serve until `stop` is set; then end all connections."""
         loop = asyncio.get_running_loop()
-        # asyncio accepts up to `backlog` connections at once, for which there have to be file descriptors.
+        # asyncio accepts up to `backlog` connections in one turn, and each one needs a file descriptor.
         server = await loop.create_server(lambda: ClientConnection(self), sock=listener, backlog=128)
         try:
             while not stop.is_set():
@@ -58,15 +58,17 @@ class Serving:
                 except TimeoutError:
                     pass
         finally:
-            # Accept no more, and let the tasks of accepted connections begin: `close` would leave their sockets open.
-            with suppress(NotImplementedError):  # the event loop of Windows has no readers
+            # Accept no more connections, and let the tasks of accepted connections begin: `close` would leave their
+            # sockets open.
+            with suppress(NotImplementedError):  # the event loop of Windows can't watch a socket like this
                 loop.remove_reader(listener)
             await asyncio.sleep(0)
             server.close()
             await self._end()
 
     async def _end(self) -> None:
-        # Tasks that have just accepted a connection begin first: a task cancelled before leaves its socket open.
+        # Let tasks of newly accepted connections begin first: if such a task is cancelled before it begins, its socket
+        # stays open.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         for connection in list(self._connections):
@@ -81,7 +83,7 @@ class Serving:
             await asyncio.wait(tasks, timeout=0.5)
         for connection in list(self._connections):
             connection.abort("the guard is closing")
-        # The sockets are closed in the next turns of the loop.
+        # asyncio closes the sockets in the next iterations of its loop.
         for _ in range(3):
             await asyncio.sleep(0)
 
@@ -95,7 +97,7 @@ class Serving:
                 pipe.abort()
         self.pool.sweep(now)
 
-    # --- what a connection asks for
+    # Methods that a connection calls:
 
     def began(self, connection: ClientConnection) -> None:
         """Count a connection; at the limit, close the one that has waited longest for a request, or the new one."""
@@ -158,13 +160,15 @@ class Serving:
 
     async def _open(self, connection: ClientConnection, host: str, port: int) -> None:
         if connection.has_rest:
-            # What follows is TLS, which must not begin before the answer.
+            # These bytes belong to the TLS handshake, which the client must not start before it gets the answer to
+            # CONNECT.
             connection.abort("data before the answer to CONNECT")
             return
         context = self._context(host)
         connection.write(CONNECTED)
         connection.leave()
-        # Until the handshake is over, the connection counts, and may be closed for a new one.
+        # Until the TLS handshake is over, the connection counts as idle, so the guard may close it in favour of a new
+        # connection.
         self.waits(connection, is_waiting=True)
         inner = ClientConnection(self, (host, port))
         try:
@@ -179,7 +183,7 @@ def most_connections(limits: Limits) -> int:
     """Return the number of client connections for which this process has file descriptors: each may need two."""
     try:
         import resource
-    except ImportError:  # Windows
+    except ImportError:  # this module does not exist on Windows
         return limits.connections
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:

@@ -79,8 +79,6 @@ class Stream(asyncio.Protocol):
             self.lost = f"the connection broke: {exc}" if exc else "the connection was closed"
         self._wake_all()
 
-    # --- reading
-
     def queue(self, part: Part) -> None:
         """Add a parsed part. The parsers call this."""
         self._parts.append(part)
@@ -131,8 +129,6 @@ class Stream(asyncio.Protocol):
             pieces.append(piece)
             size += len(piece)
         return b"".join(pieces) if len(pieces) > 1 else first
-
-    # --- writing
 
     def write(self, data: bytes) -> None:
         """Send bytes; they are queued if the other side does not read. Raises ConnectionLostError."""

@@ -94,7 +94,7 @@ def authority(host: str, port: int, *, is_tls: bool) -> str:
 
 def _head(first: str, headers: Sequence[tuple[str, str]]) -> bytes:
     names = [name for name, _ in headers]
-    # The expression describes single characters, so it matches all names at once.
+    # The pattern describes a single character, so the joined names can be checked with one match.
     if names and ("" in names or _NAME.match("".join(names)) is None):
         raise ValueError("the name of a header has a character that is not allowed")
     return _lines([first, *[f"{name}: {value}" for name, value in headers]])

@@ -35,7 +35,7 @@ class GuardAttendant:
         self._work.append(work)
         if can_wait and self._pause_end is not None:
             return
-        # A full pipe has already woken the loop. A closed pipe means that the command has ended.
+        # If the pipe is full, the loop will wake up anyway. If the pipe is closed, the command has ended.
         with suppress(OSError):
             os.write(self._writer, b"x")
 
@@ -67,7 +67,8 @@ class GuardAttendant:
         os.close(self._writer)
 
     def _run_posted(self) -> None:
-        # Before the work is counted: `post` relies on the pause only if the loop has not yet begun to count.
+        # Set before the work is counted: while a pause is set, `post` may add work without waking the loop, and work
+        # that is added after the count must wake it.
         self._pause_end = None
         number = len(self._work)
         for _ in range(number):

@@ -79,7 +79,7 @@ class LateServer:
         """Stop listening, and end all connections within a second."""
         self._is_closed = True
         if self._thread is not None:
-            # An interpreter that ends during an import may crash.
+            # Python may crash if it exits while another thread imports a module.
             self._thread.join(_LONGEST_IMPORT_SECONDS)
         if self._server is not None:
             self._server.close()

@@ -56,7 +56,8 @@ def open_socket(path: str) -> UserSocket:
     listener = UserSocket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(path)
-        # Connections are possible only after `listen`. A umask would change the whole process.
+        # The mode is set before `listen`, because clients can connect only after it. A umask would affect the whole
+        # process.
         os.chmod(path, _PRIVATE)
         listener.listen(1_024)
     except OSError:

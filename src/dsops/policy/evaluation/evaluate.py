@@ -86,7 +86,8 @@ def evaluate(request: Request, policies: Policies) -> Decision:
     if answers.identity is not None:
         policy, statement = answers.identity
         return Decision(True, "Allow", "identity-based policy", policy, statement, request, policies)
-    return Decision(True, "Allow", "no policy", None, None, request, policies)  # a root user
+    # the root user is allowed without a policy
+    return Decision(True, "Allow", "no policy", None, None, request, policies)
 
 
 class _Denial(NamedTuple):

@@ -72,7 +72,6 @@ class Condition(NamedTuple):
 
 def fold_context(context: Mapping[str, tuple[str, ...]]) -> Context:
     """Return the context with keys in lower case: condition keys, tag keys included, are case-insensitive."""
-    # A call of `lower_case` takes longer than the conversion.
     folded = {lower_case(key): values for key, values in context.items()}
     if len(folded) != len(context):  # When one key occurs in two spellings, the values of both are merged.
         folded = {}
@@ -81,7 +80,7 @@ def fold_context(context: Mapping[str, tuple[str, ...]]) -> Context:
     return folded
 
 
-# --- compiling ----------------------------------------------------------------------------------------------
+# Compiling a condition:
 
 
 def compile_condition(operator: str, key: str, values: Sequence[str], line: int, *, has_variables: bool) -> Condition:
@@ -146,7 +145,7 @@ def _null_test(key: str, values: Sequence[str]) -> Test:
     return lambda context: when_present if any(context.get(key, ())) else when_absent
 
 
-# --- tests: all values of the request -----------------------------------------------------------------------
+# Tests of all values of a request:
 
 
 def _with_set(parsed: Operator, key: str, policy_values: frozenset[str]) -> Test:
@@ -262,7 +261,8 @@ def _none_matches(values: Sequence[str], matcher: Matcher) -> Answer:
     return None if answer is None else not answer
 
 
-# A request whose values are all empty strings counts as empty (AWS IAM User Guide, set operators: "an empty string").
+# The functions below serve set operators (ForAnyValue, ForAllValues). They treat a request whose values are all empty
+# strings as one without values (AWS IAM User Guide, set operators: "an empty string").
 
 
 def _any_matches_of_set(values: Sequence[str], matcher: Matcher) -> Answer:

@@ -105,7 +105,7 @@ def _compared(sections: tuple[str, ...], unknown: str) -> Reached:
         return Reached(covers=True, meets=True)
     parts = unknown.split(":", 5)
     if len(parts) < 6:
-        # Nothing is known of the resource, so only `*` covers it.
+        # The resource is unknown, so only the pattern `*` is certain to match it.
         return Reached(covers=False, meets=True)
     if len(sections) < 6:
         # A short pattern such as `arn:aws:ec2:*` ends in `*`, which also matches the missing parts.

@@ -199,7 +199,8 @@ def _check_github(clause: Clause, findings: FindingCollector) -> None:
             (position for position in (value.text.find("*"), value.text.find("?")) if position >= 0), default=-1
         )
         before = value.text[:wildcard]
-        # A customized subject may begin with any claim, such as repository_owner_id:123456.
+        # GitHub lets an organization customize subjects: they may begin with any claim, such as
+        # repository_owner_id:123456.
         if wildcard < 0 or not "repo:".startswith(before[:5]):
             continue
         if "/" not in before:

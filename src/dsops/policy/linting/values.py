@@ -47,7 +47,8 @@ NO_SESSION_ARN: Final = LintRule(
     source="AWS IAM User Guide, AWS global condition context keys, aws:PrincipalArn",
 )
 
-# Examples use documentation ranges (203.0.113.0/24 and so on) as public addresses, so these are not reported.
+# Private and shared addresses. The documentation ranges (203.0.113.0/24 and so on) are not reported, because examples
+# use them as public addresses.
 _PRIVATE: Final = tuple(
     """
     10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 169.254.0.0/16 127.0.0.0/8 fc00::/7 fe80::/10 ::1/128

@@ -115,7 +115,7 @@ def _renamed(arn: str, operation: str, parameters: Parameters) -> str:
     *head, resource = arn.split(":", 5)
     path, _, old = resource.removeprefix(kind).rpartition("/")
     if is_unknown(old) and "NewPath" not in parameters:
-        # The path is unknown and stays as it is.
+        # The role's name and path are unknown, and the rename keeps the path.
         path = f"{path}/{ANY_TEXT}"
     return ":".join((*head, f"{kind}{parameters.get('NewPath', f'{path}/')}{parameters.get(name, old)}"))
 

@@ -33,7 +33,8 @@ def decode(data: bytes) -> object:
         semantic_decoders=_DECODERS,
         max_depth=_MOST_LEVELS,
         allow_duplicate_keys=False,
-        # A map with many keys of equal hashes would be slow.
+        # Map keys must be text or bytes: an attacker could send other keys that all have the same hash, which would
+        # take very long to decode.
         strict_hashable_types=True,
     )
     try:

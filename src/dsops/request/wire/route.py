@@ -190,7 +190,7 @@ def _is_form(request: HttpRequest) -> bool:
     return request.headers.get("content-type", "").startswith(_FORM) or "Action=" in request.query
 
 
-# --- REST --------------------------------------------------------------------------------------------------------
+# Routes for REST services:
 
 
 def _rest_route(request: HttpRequest, services: tuple[str, ...]) -> Route:
@@ -255,7 +255,7 @@ def _short_decoded(text: str) -> str:
     return unquote_plus(text)
 
 
-# --- JSON and CBOR -------------------------------------------------------------------------------------------------
+# Routes for services that use JSON or CBOR:
 
 
 def _json_route(request: HttpRequest, target: str) -> Route:
@@ -301,7 +301,7 @@ def _service_with(services: tuple[str, ...], operation: str) -> str | None:
     return services[0] if services else None
 
 
-# --- query ---------------------------------------------------------------------------------------------------------
+# Routes for services that use the query protocol:
 
 
 def _query_route(request: HttpRequest) -> Route | HttpAnswer:

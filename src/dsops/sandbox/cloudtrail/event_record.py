@@ -115,7 +115,7 @@ def call_of(
         caller.partition,
         caller.region,
         identity_of(caller),
-        # Both are the service's name if an AWS service calls.
+        # If an AWS service makes the call, CloudTrail records the service's name as source address and as user agent.
         caller.principal.federated if is_of_service else turn.context.get("aws:SourceIp", (request.peer,))[0],
         caller.principal.federated if is_of_service else request.headers.get("user-agent", ""),
         "" if is_of_service else request.headers.get("host", ""),
@@ -265,7 +265,7 @@ def _without_secrets(result: Mapping[str, Value]) -> Mapping[str, Value]:
 
 
 def _plain_elements(elements: Mapping[str, object]) -> dict[str, object]:
-    # Most values are strings and numbers, for which a call takes longer than the test.
+    # Strings and numbers, the most frequent values, are returned here, because calling `_plain` would take longer.
     return {
         _lower(str(name)): value if isinstance(value, (str, int)) else _plain(value) for name, value in elements.items()
     }

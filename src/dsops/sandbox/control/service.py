@@ -92,7 +92,7 @@ class Sandbox:
     def move_clock(self, now: float, *, is_frozen: bool | None = None) -> None:
         """Set the clock. `is_frozen` freezes or unfreezes the clock; None leaves it frozen or running as before."""
         if self.events.trail is not None:
-            # Log files that are due before the jump are delivered first.
+            # Log files that are due before the clock changes are written first.
             self.events.trail.deliver()
         before = self.clock.now()
         self.clock.set(now)

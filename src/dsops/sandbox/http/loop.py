@@ -101,7 +101,7 @@ class Loop:
     def call(self, function: Callable[[], None]) -> None:
         """Call a function in the loop's thread."""
         self._calls.append(function)
-        with suppress(BlockingIOError):  # Enough bytes are waiting already.
+        with suppress(BlockingIOError):  # if so many bytes are unread already, the loop wakes up anyway
             self._waker.send(b"x")
 
     def end(self) -> None:

@@ -16,7 +16,7 @@ from dsops.request.messages import HttpRequest
 # Parsing a header that is repeated n times takes time proportional to n squared. With waitress's own limit of 256 KB,
 # this took 0.3 s.
 _MOST_HEADER_BYTES = 65536
-# waitress would keep a larger body in a temporary file.
+# With this limit, waitress keeps every body in memory: it would write a body above the limit to a temporary file.
 _NEVER_TOO_MUCH = 1 << 62
 _PLAIN_REQUEST = re.compile(rb"([A-Z]{3,7}) (/(?!/)[!-~]*) HTTP/1\.1")
 _PLAIN_LENGTH = re.compile("[0-9]{1,15}")

@@ -105,7 +105,8 @@ def _of_organization(world: World, request: Request, kind: str, name: str) -> Po
 def _of_resource(world: World, request: Request, name: str) -> PolicyPlace | None:
     arn = parse_arn(request.resource)
     find = None if arn is None else _RESOURCES.get(arn.service)
-    # A key's policy and its grants are evaluated as one document, which is not stored so.
+    # A KMS key's policy and its grants are evaluated as one document, but AWS stores no such document that could be
+    # changed.
     if arn is None or find is None or name.endswith("and its grants"):
         return None
     return find(world, arn, request)

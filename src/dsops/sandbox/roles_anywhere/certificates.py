@@ -117,7 +117,7 @@ def is_signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) 
         return False
     try:
         return crl.is_signature_valid(key)
-    except (TypeError, ValueError, UnsupportedAlgorithm):  # another type of key than the signature's
+    except (TypeError, ValueError, UnsupportedAlgorithm):  # the key's type does not match the signature's algorithm
         return False
 
 
@@ -141,7 +141,7 @@ def _check_certifies(_policy: Policy, _certificate: x509.Certificate, extension:
         raise ValueError("an issuer lacks the key usage Certificate Sign")
 
 
-# The library's own policies are those of the web: they require names that only servers have.
+# The default policies of `cryptography` are for web servers: they require a host name in the certificate.
 _END_ENTITY: Final = (
     ExtensionPolicy.permit_all()
     .may_be_present(x509.BasicConstraints, Criticality.AGNOSTIC, _check_no_ca)

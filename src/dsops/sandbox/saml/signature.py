@@ -91,8 +91,8 @@ def _verified(response: Element, place: _Place, certificates: Sequence[Certifica
     for certificate in certificates:
         signed = _try(response, place, certificate, now)
         if signed is not None:
-            # The form and the unique ids already ensure this. The check is for the case that signxml returns another
-            # element.
+            # The earlier checks of form and ids already ensure this. This check is for the case that signxml returns
+            # another element.
             if signed.tag != place.signed.tag or signed.get("ID") != place.signed.get("ID"):
                 raise _invalid()
             return signed

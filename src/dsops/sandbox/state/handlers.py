@@ -24,7 +24,7 @@ from dsops.sandbox.state.quick_moto.setup import quick_json, quick_s3, with_stat
 if TYPE_CHECKING:
     from moto.core.request import Request
 
-# The type of moto's response handlers.
+# Type of the functions with which moto answers requests.
 Handler = Callable[["Request", str, Mapping[str, str]], tuple[int, Mapping[str, Any], str | bytes]]
 
 OPERATION = "dsops.operation"

@@ -80,7 +80,8 @@ def keep_roles_by_name(models: Any) -> None:  # moto's module has no static type
     create = backend_class.create_role
 
     def create_role(self: Any, role_name: str, *arguments: Any, **named: Any) -> Any:
-        # moto looks for the name in all roles that `get_roles` returns.
+        # moto searches all roles that `get_roles` returns for the name, so `get_roles` returns only the role with this
+        # name.
         same = roles_of(self).named(role_name)
         self.get_roles = lambda: () if same is None else (same,)
         try:

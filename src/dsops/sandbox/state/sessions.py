@@ -20,7 +20,7 @@ from dsops.sandbox.state import identifiers
 SessionKind = Literal["role", "user", "federated", "root", "assumed-root"]
 _TOKEN_PREFIX = "SANDBOX"
 _MAC_BYTES = 128
-_TOKEN_LENGTH = len(_TOKEN_PREFIX) + 184  # Base64 of the expiry and the MAC
+_TOKEN_LENGTH = len(_TOKEN_PREFIX) + 184  # base64 of the expiry time and the MAC
 _SWEEP_AT = 1024
 MAX_TOKEN = 4096
 """Maximum length of a session token. AWS publishes no maximum; MinimumSessionTokenSize allows up to 4096."""

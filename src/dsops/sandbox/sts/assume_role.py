@@ -190,7 +190,7 @@ def assume_context(
         if value:
             context[key] = (value,)
     if mfa_at is not None:
-        # MFA is valid for this call only; the new session has no MFA.
+        # The MFA code counts for this call only. The issued session has no MFA.
         context["aws:MultiFactorAuthPresent"] = ("true",)
         context["aws:MultiFactorAuthAge"] = ("0",)
     if tags.passed:

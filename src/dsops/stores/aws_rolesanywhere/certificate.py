@@ -136,7 +136,7 @@ def _matching_key(path: str, public: PublicKey) -> PrivateKey:
     data = _read(path, "private key", check=partial(_check_mode, path))
     try:
         key = load_pem_private_key(data, None)
-    except TypeError as error:  # a password is needed
+    except TypeError as error:  # the key is encrypted, so `cryptography` asks for a password
         raise CertificateUnusable(
             f"the private key in {path} is encrypted",
             hint="store it without a passphrase (`openssl pkey`), or sign with `sign_process`, which may ask for it",

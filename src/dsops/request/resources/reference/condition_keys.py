@@ -61,7 +61,8 @@ def keys_of_request(parameters: Parameters, listed: Mapping[str, str], caller: C
     if "ec2:Region" in listed:
         context["ec2:Region"] = (caller.region,)
     if "events:creatorAccount" in listed:
-        # In the sandbox, rules are created neither by services nor by other accounts.
+        # The sandbox has no rules that another account or a service has created, so the creator is the caller's
+        # account.
         context["events:creatorAccount"] = (caller.account,)
     if "events:TargetArn" in listed and "Targets" in parameters:
         context["events:TargetArn"] = tuple(text(target, "Arn") for target in many(parameters, "Targets"))

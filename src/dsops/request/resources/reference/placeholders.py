@@ -173,7 +173,8 @@ class Filler:
         """Return the values for a placeholder in the middle of an ARN, which are names, or parts of a parent's ARN."""
         others = {other.lower() for other in placeholders if other != parent}
         stem = _stem(parent)
-        # The recorder in `configuration-recorder/${RecorderName}/${RecorderId}` is the resource itself.
+        # The ARN of a configuration recorder, `configuration-recorder/${RecorderName}/${RecorderId}`, contains the
+        # resource's own name in the middle.
         names = _specific(parent.lower(), (stem, kind) if stem and kind.endswith(stem) else (stem,))
         values = []
         for value in self._matches(parent, [(name, False) for name in names if name not in others]):
