@@ -31,7 +31,17 @@ DISTRIBUTIONS = {
 }
 """Import name -> package, where they differ."""
 
-TOOLS = {"awscli", "awscrt", "cfn-lint", "import-linter", "mypy", "pytest-timeout", "ruff", "types-pyyaml"}
+TOOLS = {
+    "awscli",
+    "awscrt",
+    "cfn-lint",
+    "import-linter",
+    "mypy",
+    "pytest-timeout",
+    "ruff",
+    "schemathesis",
+    "types-pyyaml",
+}
 """Packages in requirements/dev.in that are run, not imported."""
 
 

@@ -6,8 +6,8 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from itertools import product
-from typing import TypeVar
+from functools import partial
+from importlib.resources import files
 from urllib.parse import parse_qs, unquote
 
 from dsops.openmetrics import CONTENT_TYPE
@@ -33,8 +33,10 @@ PREFIX = "/_sandbox/"
 _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 _LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
+_BOTH = ("GET", "POST")
+
 Parameters = Mapping[str, str]
-T = TypeVar("T")
+Endpoint = Callable[[HttpRequest], HttpAnswer]
 
 
 class Control:
@@ -52,40 +54,47 @@ class Control:
         policies, world = PolicyEndpoints(sandbox, decisions), WorldEndpoints(sandbox)
         pages = Pages(sandbox.identity_center, sandbox.world, sandbox.clock)
         saml = SamlResponses(sandbox)
-        self._whole: dict[tuple[str, str], Callable[[HttpRequest], HttpAnswer]] = {
-            ("POST", "clock"): self._move_clock,
-            ("POST", "token"): lambda request: _answer(*self.tokens.mint(request)),
-            ("POST", "saml"): lambda request: _answer(*saml.mint(request)),
-            ("GET", "saml"): lambda request: _answer(*saml.metadata(request)),
-            ("GET", "github"): lambda request: _answer(*self.tokens.github(request)),
-            ("POST", "trade-in-token"): lambda request: _answer(*self.tokens.trade_in(request)),
-            ("POST", "context"): lambda request: _answer(*self.tokens.context(request)),
-            ("POST", "throttle"): self._set_throttle,
-            ("GET", "world"): lambda request: _answer(*world.principals(request)),
-            ("GET", "links"): lambda request: _answer(*world.links(request)),
-            ("POST", "policy"): lambda request: _answer(*policies.edit(request)),
-            ("POST", "function"): lambda request: _answer(*roles.function(request)),
-            ("GET", "federation"): Console(sandbox).answer,
-            **dict.fromkeys(product(("GET", "POST"), (AUTHORIZE_PATH, DEVICE_PATH.removeprefix(PREFIX))), pages.answer),
-            ("GET", "logins"): lambda _: _answer(*pages.waiting()),
-            ("POST", "approve"): lambda request: _answer(*pages.approve(request)),
+        self._whole: dict[str, dict[str, Endpoint]] = {
+            "health": {"GET": self._locked(self._health)},
+            "clock": {"GET": self._locked(self._health), "POST": self._move_clock},
+            "throttle": {"GET": self._locked(self._throttle), "POST": self._set_throttle},
+            "events": {"GET": self._locked(self._events)},
+            "metrics": {"GET": self._locked(self._metrics)},
+            "openapi.yaml": {"GET": _description},
+            "decisions": {"GET": self._locked(lambda query: _answer(*decisions.latest(query)))},
+            "policy": {"POST": lambda request: _answer(*policies.edit(request))},
+            "world": {"GET": lambda request: _answer(*world.principals(request))},
+            "links": {"GET": lambda request: _answer(*world.links(request))},
+            "identity": {"GET": self._locked(self._identity)},
+            "totp": {"GET": self._locked(self._totp)},
+            "token": {"POST": lambda request: _answer(*self.tokens.mint(request))},
+            "saml": {
+                "GET": lambda request: _answer(*saml.metadata(request)),
+                "POST": lambda request: _answer(*saml.mint(request)),
+            },
+            "github": {"GET": lambda request: _answer(*self.tokens.github(request))},
+            "trade-in-token": {"POST": lambda request: _answer(*self.tokens.trade_in(request))},
+            "context": {"POST": lambda request: _answer(*self.tokens.context(request))},
+            "function": {"POST": lambda request: _answer(*roles.function(request))},
+            "federation": {"GET": Console(sandbox).answer},
+            **dict.fromkeys((AUTHORIZE_PATH, DEVICE_PATH.removeprefix(PREFIX)), dict.fromkeys(_BOTH, pages.answer)),
+            "logins": {"GET": lambda _: _answer(*pages.waiting())},
+            "approve": {"POST": lambda request: _answer(*pages.approve(request))},
         }
+        """Name -> method -> endpoint."""
         self._below: dict[str, Callable[[str, HttpRequest], HttpAnswer]] = {
             "container-credentials": lambda rest, request: _answer(*roles.task(unquote(rest), request)),
             "pod-credentials": lambda rest, request: _answer(*roles.pod(unquote(rest), request)),
             "outbound": self._outbound,
             "decisions": lambda number, _: _answer(*decisions.one(whole_number(number))),
         }
-        self._get: dict[str, Callable[[Parameters], HttpAnswer]] = {
-            "health": self._health,
-            "clock": self._health,
-            "totp": self._totp,
-            "identity": self._identity,
-            "events": self._events,
-            "decisions": lambda query: _answer(*decisions.latest(query)),
-            "throttle": self._throttle,
-            "metrics": self._metrics,
-        }
+        """First part of a name -> endpoint for GET, which is called with the rest of the name."""
+
+    @property
+    def described(self) -> dict[str, tuple[str, ...]]:
+        """The methods of each endpoint, by path; a path with a variable part ends with `/`."""
+        whole = {name: tuple(methods) for name, methods in self._whole.items()}
+        return whole | dict.fromkeys((f"{name}/" for name in self._below), ("GET",))
 
     def handle(self, request: HttpRequest) -> HttpAnswer:
         """Answer a request for a control endpoint (its path begins with PREFIX) or for a sign-in page."""
@@ -97,19 +106,25 @@ class Control:
     def _dispatch(self, request: HttpRequest) -> HttpAnswer:
         name = request.path.removeprefix(PREFIX)
         kind, _, rest = name.partition("/")
-        if rest and request.method == "GET" and kind in self._below:
-            return self._below[kind](rest, request)
-        whole = self._whole.get((request.method, name))
-        if whole is not None:
-            return whole(request)
-        endpoint = self._get.get(name)
-        if endpoint is None:
+        methods = self._whole.get(name, {})
+        if rest and kind in self._below:
+            methods = {"GET": partial(self._below[kind], rest)}
+        if not methods:
             return _answer(404, {"error": f"there is no {PREFIX}{name}"})
-        if request.method != "GET":
-            return _answer(405, {"error": f"{PREFIX}{name} takes GET only"})
-        query = {key: values[0] for key, values in parse_qs(request.query).items()}
-        with self._sandbox.world.lock:
-            return endpoint(query)
+        if request.method not in methods:
+            refused = _answer(405, {"error": f"{PREFIX}{name} takes {' and '.join(methods)} only"})
+            return refused._replace(headers=(("Allow", ", ".join(methods)), *refused.headers))
+        return methods[request.method](request)
+
+    def _locked(self, endpoint: Callable[[Parameters], HttpAnswer]) -> Endpoint:
+        """Return the endpoint as a function of the request that holds the world's lock."""
+
+        def answer(request: HttpRequest) -> HttpAnswer:
+            query = {key: values[0] for key, values in parse_qs(request.query).items()}
+            with self._sandbox.world.lock:
+                return endpoint(query)
+
+        return answer
 
     def _health(self, _: Parameters) -> HttpAnswer:
         clock = self._sandbox.clock
@@ -123,7 +138,7 @@ class Control:
         with self._sandbox.world.lock:
             try:
                 moment, is_frozen = _clock_setting(json.loads(request.body), self._sandbox.clock.now())
-            except (ValueError, TypeError, OverflowError):
+            except (ValueError, TypeError, OverflowError, RecursionError):
                 message = 'send {"advance_seconds": 30}, {"now": "2026-07-13T10:00:00Z"} or {"frozen": true}'
                 return _answer(400, {"error": message})
             self._sandbox.move_clock(moment, is_frozen=is_frozen)
@@ -209,6 +224,11 @@ class Control:
     def _metrics(self, _: Parameters) -> HttpAnswer:
         headers = (("Content-Type", CONTENT_TYPE), ("Cache-Control", "no-store"))
         return HttpAnswer(200, headers, self._sandbox.metrics.registry.text().encode())
+
+
+def _description(_: HttpRequest) -> HttpAnswer:
+    headers = (("Content-Type", "application/yaml"), ("Cache-Control", "no-store"))
+    return HttpAnswer(200, headers, (files(__package__) / "openapi.yaml").read_bytes())
 
 
 def find_user(sandbox: Sandbox, name: str) -> User | None:

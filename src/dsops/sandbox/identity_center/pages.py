@@ -174,7 +174,10 @@ class Pages:
     def _decide(self, code: str, user: str) -> Said:
         if "://" not in code:
             return self._decide_device(code, user)
-        address = urlsplit(code)
+        try:
+            address = urlsplit(code)
+        except ValueError:
+            return 400, {"error": "`code` is not a valid URL"}
         query = _first_values(address.query)
         if address.path == DEVICE_PATH:
             return self._decide_device(query.get("user_code", ""), user)
