@@ -135,13 +135,22 @@ def assigned(value: ast.expr, tree: ast.AST) -> str:
     if not isinstance(value, ast.Name):
         return f"{{{ast.unparse(value)}}}"
     texts = [
-        (node.lineno, literal(node.value))
+        (node.lineno, literal(assigned_value))
         for node in ast.walk(tree)
-        if isinstance(node, ast.Assign)
-        and node.lineno < value.lineno
-        and any(isinstance(target, ast.Name) and target.id == value.id for target in node.targets)
+        if isinstance(node, ast.Assign) and node.lineno < value.lineno
+        for target, assigned_value in targets_of(node)
+        if isinstance(target, ast.Name) and target.id == value.id
     ]
     return next((text for _, text in sorted(texts, reverse=True) if text), f"{{{value.id}}}")
+
+
+def targets_of(node: ast.Assign) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield each target of an assignment with its value: two pairs for `why, hint = "...", "..."`."""
+    for target in node.targets:
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            yield from zip(target.elts, node.value.elts, strict=False)
+        else:
+            yield target, node.value
 
 
 def signature(node: ast.AST) -> str:

@@ -301,7 +301,8 @@ def _regional_host(service: str, region: str, *, fips: bool, dual_stack: bool) -
     if region == GLOBAL_REGION:
         if service != "sts" or fips or dual_stack:
             raise ConfigError(
-                f"{service} has no such endpoint in the region {GLOBAL_REGION}",
+                f"{service} has no endpoint of this kind in the region {GLOBAL_REGION}",
+                why=f"{GLOBAL_REGION} has only the global endpoint of STS, without FIPS and dual stack",
                 hint="set `region` to a real region, for example us-east-1",
             )
         return "sts.amazonaws.com", "us-east-1"

@@ -570,7 +570,7 @@ class TestTheHook:
             raise AssertionError("a file that is not allowed was parsed")
 
         monkeypatch.setattr(config_files, "parse_yaml", parsed)
-        expected = "it changed since you allowed it" if is_known else "you have not allowed it"
+        expected = "the file changed since you allowed it" if is_known else "you have not allowed the file"
         assert expected == self.hook_load(tmp_path)
 
     def test_a_pipeline_is_no_permission_for_it(self, tmp_path: Path) -> None:

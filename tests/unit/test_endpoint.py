@@ -55,7 +55,7 @@ def test_the_global_sts_endpoint_is_signed_for_us_east_1() -> None:
 @pytest.mark.parametrize(("service", "fips"), [("ssm", False), ("secretsmanager", False), ("sts", True)])
 def test_the_global_region_exists_for_plain_sts_only(service: str, *, fips: bool) -> None:
     """Only STS without FIPS has a global endpoint."""
-    with pytest.raises(ConfigError, match="has no such endpoint in the region aws-global"):
+    with pytest.raises(ConfigError, match="has no endpoint of this kind in the region aws-global"):
         resolve_endpoint(service, "aws-global", {}, fips=fips)
 
 

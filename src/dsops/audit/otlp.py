@@ -146,8 +146,7 @@ def _post(sink: Sink, headers: Sequence[tuple[str, str]], body: bytes, environ: 
         driver = open_driver(environ)
         return cast("Response", tasks.run(tasks.transfer(request), driver))
     except DsopsError as error:
-        why = f": {error.why}" if error.why else ""
-        raise SinkFailed(f"{error.message}{why}") from error
+        raise SinkFailed(": ".join(filter(None, (error.message, error.why)))) from error
 
 
 def _headers(sink: Sink, environ: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -138,7 +138,7 @@ def _root(old: SourceText) -> Tree:
     if document.problems:
         problem = document.problems[0]
         raise SyntaxInvalid(
-            f"{old.shown} is no valid YAML", why=problem.message, hint=problem.hint, where=problem.where
+            f"{old.shown} is not valid YAML", why=problem.message, hint=problem.hint, where=problem.where
         )
     if document.root is None:
         return Tree((), 1)

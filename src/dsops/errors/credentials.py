@@ -67,7 +67,7 @@ class TokenInvalid(CredentialsError):
 
     code = "token.invalid"
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, message: str, kind: str) -> None:
         """`kind` is `malformed`, `no-key`, `signature`, `claims` or `expired`."""
         super().__init__(message, hint="get a new token from its issuer")
         self.kind = kind

@@ -63,8 +63,8 @@ def allowed_config(path: str, times: dict[str, int | None], runtime: Runtime) ->
         refuse_shared(config.files)
     if config is None or not config.is_allowed:
         raise NotAllowed(
-            "it changed since you allowed it" if allowed else "you have not allowed it",
-            hint="`dsops hook status` shows what it would do, `dsops hook allow` allows it",
+            "the file changed since you allowed it" if allowed else "you have not allowed the file",
+            hint="`dsops hook status` shows what the file would do, `dsops hook allow` allows the file",
         )
     return config
 

@@ -56,7 +56,8 @@ class NodeIssuer:
             step = plan_of_session(self._config, store, self._runtime, lasts=True).steps[store]
             if step.type.service != _SERVICE or step.type.gives_credentials:
                 raise ConfigError(
-                    f"`secrets` names store `{store}`, whose type is {step.type.name}",
+                    f"`secrets` names store `{store}`, which reads no secrets from Secrets Manager: its type is "
+                    f"{step.type.name}",
                     hint="name a store that reads from Secrets Manager",
                     where=step.where,
                 )

@@ -63,9 +63,9 @@ def _request(context: Context, audience: str) -> WireRequest:
     address = parse_address(place)
     is_safe = address is not None and (address.scheme == "https" or is_loopback(address.host))
     if address is None or not is_safe or not re.fullmatch(_QUERY, query):
-        raise NoCredentials(f"{URL} is not an https address", hint="GitHub sets it: leave it unchanged")
+        raise NoCredentials(f"{URL} is not an https address", hint="do not change this variable: GitHub sets it")
     if not (bearer.isascii() and bearer.isprintable()) or " " in bearer:
-        raise NoCredentials(f"{BEARER} is not a token", hint="GitHub sets it: leave it unchanged")
+        raise NoCredentials(f"{BEARER} is not a token", hint="do not change this variable: GitHub sets it")
     return WireRequest(
         "GET",
         f"{place}?{query}{'&' if query else ''}audience={quote(audience)}",

@@ -123,7 +123,7 @@ def _walk(plain: object, path: str, *, shows_names: bool) -> Secret:
     return Secret(text)
 
 
-_SHORTER = "end the path before it"
+_SHORTER = "end the path before this step"
 
 
 def _step(plain: object, step: str | int, passed: str, path: str, *, shows_names: bool) -> object:

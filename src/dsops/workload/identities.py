@@ -39,7 +39,7 @@ def pod_identity(verifier: TokenVerifier, text: str, now: datetime) -> PodIdenti
     claims = verifier.verify(text, now)
     bound = claims.get("kubernetes.io")
     if not isinstance(bound, Mapping):
-        raise TokenInvalid("claims", "the token is not of a Kubernetes service account")
+        raise TokenInvalid("the token was not issued for a Kubernetes service account", "claims")
     identity = PodIdentity(
         _text(bound.get("namespace")),
         _name(bound, "serviceaccount", "name"),
@@ -48,9 +48,9 @@ def pod_identity(verifier: TokenVerifier, text: str, now: datetime) -> PodIdenti
         _name(bound, "node", "name"),
     )
     if not all(identity[:4]):
-        raise TokenInvalid("claims", "the token is not bound to a pod")
+        raise TokenInvalid("the token is not bound to a pod", "claims")
     if claims.get("sub") != f"system:serviceaccount:{identity.namespace}:{identity.service_account}":
-        raise TokenInvalid("claims", "the token's subject is not its service account")
+        raise TokenInvalid("the token's subject (`sub`) is another service account than its claims name", "claims")
     return identity
 
 
@@ -59,7 +59,7 @@ def spiffe_identity(verifier: TokenVerifier, trust_domain: str, text: str, now: 
     subject = verifier.verify(text, now).get("sub")
     # The keys of one trust domain must not sign identities of another trust domain.
     if not isinstance(subject, str) or not subject.startswith(f"{trust_domain}/"):
-        raise TokenInvalid("claims", f"the token's subject is not of {trust_domain}")
+        raise TokenInvalid(f"the token's subject is not in the trust domain {trust_domain}", "claims")
     return subject
 
 

@@ -59,11 +59,11 @@ def parse_jwt(text: str) -> Jwt:
         for part in text.split(".")[:2]:
             _check_names(part)
     except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
-        raise TokenInvalid("malformed", "the text is not a JSON Web Token") from error
+        raise TokenInvalid("the text is not a JSON Web Token", "malformed") from error
     header: Mapping[str, Any] = whole["header"]
     # Receivers must understand every header listed in `crit` (RFC 7515, 4.1.11), and we support no such extension.
     if "crit" in header or "b64" in header:
-        raise TokenInvalid("malformed", "the token needs an extension of JWT")
+        raise TokenInvalid("the token requires a JWT extension that dsops does not support", "malformed")
     return Jwt(text, header, whole["payload"])
 
 
@@ -78,21 +78,21 @@ def check_signature(
 
     algorithm = token.header.get("alg")
     if algorithm not in algorithms:
-        raise TokenInvalid("signature", "the token's algorithm is not accepted")
+        raise TokenInvalid("the token's algorithm is not accepted", "signature")
     raw = None if key_set is None else key_named(token.header.get("kid"), key_set)
     if raw is None:
-        raise TokenInvalid("no-key", "the issuer has no key with the token's key id")
+        raise TokenInvalid("the issuer has no key with the token's key id", "no-key")
     if raw.get("alg", algorithm) != algorithm or raw.get("use", use) != use:
-        raise TokenInvalid("signature", "the key is not for this kind of signature")
+        raise TokenInvalid("the issuer's key is not for this kind of signature", "signature")
     if raw.get("crv") != _CURVES.get(str(algorithm), raw.get("crv")):
-        raise TokenInvalid("signature", "the key's curve is not that of the algorithm")
+        raise TokenInvalid("the elliptic curve of the issuer's key does not match the token's algorithm", "signature")
     try:
         # PyJWT rejects a key whose type does not match the algorithm, so an RSA public key is never used as an HMAC
         # secret.
         key = jwt.PyJWK(dict(raw), algorithm=str(algorithm))
         jwt.decode(token.text, key, algorithms=[str(algorithm)], options=cast("Any", _UNCHECKED))
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
-        raise TokenInvalid("signature", "the signature is wrong") from error
+        raise TokenInvalid("the token's signature does not match the issuer's key", "signature") from error
 
 
 def key_named(key_id: object, key_set: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -107,7 +107,7 @@ def moment(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
     # JSON allows integers of any length, and Python's parser accepts NaN, but neither is a valid time.
     if isinstance(value, bool) or not isinstance(value, int | float) or not -_LAST_MOMENT < value < _LAST_MOMENT:
-        raise TokenInvalid("malformed", f"the claim `{name}` is not a time")
+        raise TokenInvalid(f"the token's claim `{name}` is not a time", "malformed")
     return value
 
 

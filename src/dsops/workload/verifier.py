@@ -55,10 +55,12 @@ class TokenVerifier:
         A token with an unknown key id is refused, and makes the keys due for a refresh.
         """
         if len(text) > MOST_CHARACTERS or not text.isascii():
-            raise TokenInvalid("malformed", f"the text is not a token of at most {MOST_CHARACTERS} characters")
+            raise TokenInvalid(
+                f"the token is longer than {MOST_CHARACTERS} characters, or has invalid characters", "malformed"
+            )
         key_set, version = self.keys.current()
         if key_set is None:
-            raise TokenInvalid("no-key", "the issuer's keys could not be loaded")
+            raise TokenInvalid("the issuer's keys could not be loaded", "no-key")
         mark = (version, sha256(text.encode("ascii")).digest())
         with self._lock:
             claims = self._verified.get(mark)
@@ -72,7 +74,7 @@ class TokenVerifier:
         """Verify the token. A node asks once for each of its workloads, so the last refusal is kept."""
         refused, error = self._refused
         if error is not None and refused == mark:
-            raise TokenInvalid(error.kind, error.message)
+            raise TokenInvalid(error.message, error.kind)
         try:
             return self._check(parse_jwt(text), key_set)
         except TokenInvalid as found:
@@ -87,18 +89,18 @@ class TokenVerifier:
                 self.keys.want()
             raise
         if self._issuer and token.claims.get("iss") != self._issuer:
-            raise TokenInvalid("claims", f"the token is not of the issuer {self._issuer}")
+            raise TokenInvalid(f"the token was issued by another issuer than {self._issuer}", "claims")
         audience = token.claims.get("aud")
         if self._audience not in (audience if isinstance(audience, list) else [audience]):
-            raise TokenInvalid("claims", f"the token is not for the audience {self._audience}")
+            raise TokenInvalid(f"the token is not for the audience {self._audience}", "claims")
         return token.claims
 
     def _check_times(self, claims: Claims, now: float) -> None:
         if moment(claims, "exp") <= now:
-            raise TokenInvalid("expired", "the token has expired")
+            raise TokenInvalid("the token has expired", "expired")
         for name in ("nbf", "iat"):
             if name in claims and moment(claims, name) > now + _SKEW_SECONDS:
-                raise TokenInvalid("expired", "the token is not yet valid")
+                raise TokenInvalid("the token is not yet valid", "expired")
 
     def _keep(self, mark: tuple[int, bytes], claims: Claims) -> None:
         with self._lock:

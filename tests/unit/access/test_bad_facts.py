@@ -41,7 +41,7 @@ def test_a_role_without_a_valid_arn_is_an_error(arn: object) -> None:
 def test_two_versions_of_a_role_in_one_file_are_an_error() -> None:
     """The file does not say which one is right. The same entry twice is fine."""
     assert 1 == len(dump(role("x"), role("x")).identities)
-    with pytest.raises(PolicyInvalid, match="is described twice, and differently"):
+    with pytest.raises(PolicyInvalid, match="is described twice, with differences"):
         dump(role("x"), role("x", AssumeRolePolicyDocument=trust({"AWS": FOREIGN})))
 
 

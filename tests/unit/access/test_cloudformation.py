@@ -289,7 +289,7 @@ def test_stages_of_cdk_are_read_and_names_that_lead_out_are_not(tmp_path: Path) 
 def test_a_folder_of_cdk_with_mistakes(tmp_path: Path) -> None:
     """A folder without stacks and a broken template are errors."""
     assert not is_cdk_folder(str(tmp_path))
-    with pytest.raises(PolicyInvalid, match="has no stacks"):
+    with pytest.raises(PolicyInvalid, match="contains no CDK stacks"):
         read_cdk_folder(str(tmp_path))
     (tmp_path / "A.template.json").write_text('{"Resources": {', encoding="utf-8")
     with pytest.raises(PolicyInvalid, match="can't be used"):
@@ -330,8 +330,8 @@ def test_the_difference_of_stacks(
     ("words", "error"),
     [
         (("--cdk", "new"), "there is nothing to compare the stacks with"),
-        (("--cdk", "new", "old"), "`--cdk` names the side after the change"),
-        (("--cdk", "new", "--plan", "x"), "a plan has both sides"),
+        (("--cdk", "new", "old"), "`--cdk` can't be combined with BEFORE and AFTER"),
+        (("--cdk", "new", "--plan", "x"), "`--plan` can't be combined with `--cdk`"),
         (("--cdk", "none", "--from", "new"), "none can't be read"),
     ],
 )

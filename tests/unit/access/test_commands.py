@@ -93,8 +93,11 @@ def test_what_can_groups_actions_by_role(seed: str, capfd: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (("who-can", READ, "prod/db"), "no facts are named"),
-        (("who-can", "secretsmanager:Get*", "prod/db", "--from", "seed.json"), "can't be asked about"),
+        (("who-can", READ, "prod/db"), "there are no accounts and policies to evaluate"),
+        (
+            ("who-can", "secretsmanager:Get*", "prod/db", "--from", "seed.json"),
+            "`secretsmanager:Get*` is not an action",
+        ),
         (("who-can", READ, "prod/dbb", "--from", "seed.json"), "did you mean `prod/db`?"),
         (("what-can", "alicia", "--from", "seed.json"), "did you mean `alice`?"),
         (("public", "--from", "missing.json"), "missing.json can't be read"),

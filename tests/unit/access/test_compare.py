@@ -188,8 +188,8 @@ def test_mistakes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "x.json"
     file.write_text("{}", encoding="utf-8")
 
-    assert "two states are needed" in run(capfd, str(file))[2]
-    assert "a plan has both sides" in run(capfd, str(file), "--plan", str(file))[2]
+    assert "the accounts and policies before or after the change are missing" in run(capfd, str(file))[2]
+    assert "`--plan` can't be combined with BEFORE and AFTER" in run(capfd, str(file), "--plan", str(file))[2]
     assert "is not a plan of Terraform" in run(capfd, "--plan", str(file))[2]
 
 

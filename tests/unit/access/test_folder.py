@@ -468,13 +468,13 @@ def test_an_account_id_in_the_organization_is_checked(folder: FactsFolder) -> No
     """An account id that is none is an error that names the file."""
     folder.write("organization.json", {**organization(), "Accounts": [{"Id": "12"}]})
 
-    with pytest.raises(PolicyInvalid, match=r"organization\.json has an account with the id `12`"):
+    with pytest.raises(PolicyInvalid, match=r"organization\.json has an account with the invalid id `12`"):
         read_folder(folder.name)
 
 
 def test_a_folder_without_accounts_is_an_error(tmp_path: Path) -> None:
     """A folder of something else is an error that says what was expected."""
-    with pytest.raises(PolicyUnreadable, match="has no facts about accounts"):
+    with pytest.raises(PolicyUnreadable, match="has no files about accounts"):
         read_folder(str(tmp_path))
 
 

@@ -354,9 +354,9 @@ def test_the_command_writes_each_format(seed: str, capfd: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        ((READ,), "the action has no resource"),
-        ((READ, "prod/db", "--principal", "alice"), "a picture is of a goal or of a principal"),
-        (("secretsmanager:Get*", "prod/db"), "can't be asked about"),
+        ((READ,), "RESOURCE is missing after the action"),
+        ((READ, "prod/db", "--principal", "alice"), "ACTION and `--principal` can't be combined"),
+        (("secretsmanager:Get*", "prod/db"), "`secretsmanager:Get*` is not an action"),
         (("--principal", "alicia"), "did you mean `alice`?"),
     ],
 )

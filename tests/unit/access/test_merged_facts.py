@@ -66,8 +66,8 @@ def test_two_versions_of_a_role_are_refused_with_what_differs(
 
     with pytest.raises(PolicyInvalid) as refused:
         merge_worlds([folder, dump(content)])
-    assert f"{ROLE} is described twice, and differently" == refused.value.message
-    assert f"details.json and a file before it disagree on its {words}" == refused.value.why
+    assert f"{ROLE} is described twice, with differences" == refused.value.message
+    assert f"details.json and an earlier description differ in: {words}" == refused.value.why
 
 
 def test_two_folders_that_place_an_account_differently_are_refused(tmp_path: Path) -> None:

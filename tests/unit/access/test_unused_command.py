@@ -143,4 +143,4 @@ def test_logs_that_cannot_show_what_is_unused_are_refused(capfd: pytest.CaptureF
 
     assert "the logs contain no call after 2026-11-20T00:00:00Z" in late
     assert "the logs contain no event of an action that reads" in no_reads
-    assert "`--format` prints the policy of one user or role" in no_principal
+    assert "`--format` needs `--principal` or `--out`: it prints the policy of one user or role" in no_principal

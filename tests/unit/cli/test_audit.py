@@ -378,7 +378,7 @@ def test_what_fails_before_a_call_is_on_record_for_every_command(agent: Agent, h
     load = ["env", "-C", str(folder), *agent.command("hook-load", "bash", "1", "--env", "production")]
     environ = {**agent.environ, "DSOPS_AGENT": way, "XDG_DATA_HOME": str(home.folder / "data")}
     done = subprocess.run(load, env=environ, capture_output=True, check=False, timeout=60)
-    assert b"you have not allowed it" in done.stderr
+    assert b"you have not allowed the file" in done.stderr
     assert home.records() == []
     allow = ["env", "-C", str(folder), *agent.command("hook", "allow")]
     assert subprocess.run(allow, env=environ, capture_output=True, check=False, timeout=60).returncode == 0

@@ -522,7 +522,7 @@ class TestFailures:
         )
         assert printed == ["GREETING=unset", "GREETING=unset", "GREETING=hello"]
         assert len(house.said) == 2
-        assert "is not loaded: it changed since you allowed it" in house.said[0]
+        assert "is not loaded: the file changed since you allowed it" in house.said[0]
 
     def test_a_denial_is_reported_in_one_line(self, house: House, aws: StubAws, shell: str) -> None:
         """A denial is reported in one line and nothing is loaded; `dsops hook allow` makes the hook try again."""

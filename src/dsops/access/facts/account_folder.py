@@ -88,7 +88,7 @@ class AccountFolder:
         if not arn.startswith("arn:"):
             raise PolicyInvalid(
                 f"{self._shown(RESOURCES)} has a resource without a valid ARN: `{clean(arn[:200])}`",
-                hint="docs/reference/access.md describes the files of a folder of facts",
+                hint="docs/reference/access.md describes the format of these files",
             )
         policy = entry.get("Policy")
         document = self._documents.of(f"the policy of {arn}", "resource", policy) if policy else None

@@ -151,7 +151,7 @@ class DetailsReader:
             )
         if self._account and arn.account != self._account:
             raise PolicyInvalid(
-                f"{self._file} is in the folder of account {self._account}, and {clean(text[:200])} is of another one",
+                f"{self._file} is in the folder of account {self._account}, but {clean(text[:200])} is in another",
                 hint=f"move the file to the folder `accounts/{arn.account}`",
             )
         return text, arn.account

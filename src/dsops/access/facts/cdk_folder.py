@@ -40,9 +40,9 @@ def read_cdk_folder(folder: str) -> OrganizationFacts:
     stacks = [*_stacks(folder, 0)]
     if not stacks:
         raise PolicyInvalid(
-            f"{clean(folder)} has no stacks",
-            why=f"no file in it ends in `{_ENDING}`",
-            hint="write the folder with `cdk synth`, and name it, such as `cdk.out`",
+            f"{clean(folder)} contains no CDK stacks",
+            why=f"the folder has no file that ends in `{_ENDING}`",
+            hint="run `cdk synth`, and name the folder that it writes, such as `cdk.out`",
         )
     common = account_in([stack.template for stack in stacks])
     return read_stacks([stack._replace(account=stack.account or common) for stack in stacks], folder)

@@ -99,8 +99,8 @@ def _account_folders(folder: str) -> Mapping[str, str]:
         names = sorted(os.listdir(parent))
     except OSError as error:
         raise PolicyUnreadable(
-            f"{clean(folder)} has no facts about accounts",
-            why=f"the folder `{ACCOUNTS}` in it: {reason(error)}",
+            f"{clean(folder)} has no files about accounts",
+            why=f"the folder `{ACCOUNTS}` in it can't be read: {reason(error)}",
             hint="`dsops access collect` writes such a folder",
         ) from error
     folders = {}
@@ -119,8 +119,8 @@ def _account_folders(folder: str) -> Mapping[str, str]:
 def _checked(name: str, folder: str) -> str:
     if not is_account_id(name):
         raise PolicyInvalid(
-            f"{clean(folder)}/{ACCOUNTS} has a folder `{clean(name)}`",
-            why="each folder there is named after an account, with twelve digits",
+            f"the folder `{clean(name)}` in {clean(folder)}/{ACCOUNTS} is not named after an account",
+            why="the name of each folder there is an account id of twelve digits",
             hint="rename the folder, or move it elsewhere",
         )
     return name

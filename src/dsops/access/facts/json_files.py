@@ -46,7 +46,7 @@ def read_object(path: str, *, shown: str = "", follows_links: bool = False) -> J
         raise PolicyInvalid(
             f"{clean(path)} is not a JSON object",
             why=f"it contains {_KINDS.get(type(value), 'a number')}",
-            hint="docs/reference/access.md describes the files of a folder of facts",
+            hint="docs/reference/access.md describes the format of these files",
         )
     return JsonFile(value, "")
 
@@ -67,7 +67,7 @@ def _read(path: str, name: str, *, follows_links: bool) -> tuple[object, str]:
         return None, f"{name} is missing"
     except OSError as error:
         why = "it is a symbolic link" if os.path.islink(path) and not follows_links else reason(error)
-        hint = "give a folder of plain files, such as one that `dsops access collect` writes"
+        hint = "name a folder with regular files, such as one that `dsops access collect` writes"
         raise PolicyUnreadable(f"{clean(path)} can't be read", why=why, hint=hint) from error
     try:
         return json.loads(data), ""

@@ -102,7 +102,7 @@ class OrganizationFile:
         identifier = text_of(entry, "Id")
         if not is_account_id(identifier):
             raise PolicyInvalid(
-                f"{self._file} has an account with the id `{clean(identifier[:100])}`",
+                f"{self._file} has an account with the invalid id `{clean(identifier[:100])}`",
                 hint="an account id has twelve digits, in quotes",
             )
         partition = self._arn_parts[1] if len(self._arn_parts) > 1 else "aws"

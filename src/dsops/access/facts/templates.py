@@ -36,7 +36,7 @@ def read_template(text: str, name: str) -> OrganizationFacts | None:
     if not isinstance(document.root, Mapping) or not isinstance(document.root.get("Resources"), Mapping):
         return None
     if document.problems:
-        hint = "correct the file, and run the same again"
+        hint = "correct the file, and run the command again"
         raise PolicyInvalid(f"{name} can't be used", hint=hint, problems=document.problems)
     template = to_plain(document.root)
     values = template if isinstance(template, dict) else {}

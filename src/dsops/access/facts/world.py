@@ -346,8 +346,8 @@ def _completed(known: _Fact, new: _Fact, source: str, key: str) -> _Fact:
             differing.append(field.replace("_", " "))
     if differing:
         raise PolicyInvalid(
-            f"{key} is described twice, and differently",
-            why=f"{source} and a file before it disagree on its {', '.join(differing)}",
-            hint="give one of the two, or compare them with `dsops access diff`",
+            f"{key} is described twice, with differences",
+            why=f"{source} and an earlier description differ in: {', '.join(differing)}",
+            hint="remove one of the two descriptions, or compare two files with `dsops access diff`",
         )
     return known._replace(**values)

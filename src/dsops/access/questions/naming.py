@@ -101,7 +101,7 @@ def _only(arns: Iterable[str], text: str, kind: str, hint: str) -> str:
             hint="write the ARN of one of them",
         )
     near = nearest(text, [name for arn in known for name in _names(arn)])
-    raise UsageError(f"there is no {kind} `{text}` in the facts", hint=f"did you mean `{near}`?" if near else hint)
+    raise UsageError(f"no {kind} `{text}` was found", hint=f"did you mean `{near}`?" if near else hint)
 
 
 def _names(arn: str) -> tuple[str, ...]:

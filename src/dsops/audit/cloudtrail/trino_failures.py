@@ -106,13 +106,13 @@ def _lost(cause: BaseException, address: TrinoAddress, query_id: str) -> DsopsEr
     why = _short(cause)
     if query_id:
         hint = "start the command again: Trino cancels a query without a client after some minutes"
-        return Unreachable(f"lost Trino at {address.short} during query {query_id}", why=why, hint=hint)
+        return Unreachable(f"lost the connection to Trino at {address.short} during query {query_id}", why=why, hint=hint)
     hint = "check the host and port of `--engine`"
     return Unreachable(f"no connection to Trino at {address.short}", why=why, hint=hint)
 
 
 def _not_trino(address: TrinoAddress, why: str) -> AnswerInvalid:
-    hint = "check the host and port of `--engine`, and that it needs TLS (`trino://`) or not (`trino+http://`)"
+    hint = "check the host and port of `--engine`; write `trino://` if the server needs TLS, otherwise `trino+http://`"
     return AnswerInvalid(f"{address.short} does not answer as Trino does", why=why, hint=hint)
 
 

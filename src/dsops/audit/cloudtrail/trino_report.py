@@ -40,7 +40,10 @@ def report_in_trino(
 
     rows = cluster.run(_totals(table, where), _TOTALS, step("totals", 0))
     if len(rows) != 1:
-        raise AnswerInvalid(f"{cluster.address.short} sent {len(rows)} rows of totals", hint="check that it is Trino")
+        raise AnswerInvalid(
+            f"{cluster.address.short} sent {len(rows)} rows where the query returns one",
+            hint="check that the server of `--engine` is Trino",
+        )
     read, skipped, calls, first, last = rows[0]
     boundary = options.since or (last - timedelta(days=1) if isinstance(last, datetime) else None)
     options = options._replace(boundary=boundary)

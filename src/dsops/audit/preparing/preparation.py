@@ -64,7 +64,7 @@ def _make_folder(folder: str) -> None:
     if not is_prepared(folder):
         strangers = sorted(set(os.listdir(folder)) - {"dsops.manifest.lock", "dsops.manifest.new"})
         if strangers and not all(name.startswith(("day=", "log-files-")) for name in strangers):
-            hint = "name a new folder, in which only dsops writes"
+            hint = "name a new folder, or a folder that only dsops writes to"
             raise UsageError(f"{folder} has other files, such as {strangers[0]}", hint=hint)
         os.chmod(folder, 0o700)
 

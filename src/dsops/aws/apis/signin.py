@@ -132,7 +132,9 @@ async def _ask(client: Client, request: WireRequest) -> Response:
                     f"{host} refused to sign in with this session (status {response.status})",
                     hint="leave out `--duration`, which may be longer than the role's maximum session duration",
                 )
-            failure = ServiceError(f"{host} failed with status {response.status}", hint="try again")
+            failure = ServiceError(
+                f"the sign-in endpoint {host} failed with status {response.status}", hint="try again"
+            )
         if attempt >= client.attempts:
             raise failure
         await pause(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))

@@ -15,8 +15,8 @@ from dsops.cli.framework.command import Group
 COMMAND = Group(
     help=(
         "Answer questions about permissions in a whole organization: who can reach what, and how.\n"
-        "The answers come from files, which `collect` can write. The policy engine decides each of them,\n"
-        "and each yes has a request that the policies allow."
+        "The answers come from files with accounts and policies, such as those that `collect` writes. The\n"
+        "policy engine evaluates them: for each access in an answer, it found a request that is allowed."
     ),
     commands={
         "collect": COLLECT,

@@ -112,7 +112,7 @@ def _accounts(arguments: Arguments) -> tuple[str, ...]:
     accounts = _words(arguments.text(ACCOUNTS.name))
     for account in accounts:
         if not is_account_id(account):
-            hint = "write ids of twelve digits with commas between them: `--accounts 111122223333,444455556666`"
+            hint = "write ids of twelve digits, separated by commas: `--accounts 111122223333,444455556666`"
             raise UsageError(f"`{clean(account)}` is not an account id", hint=hint)
     return accounts
 
@@ -121,9 +121,7 @@ def _regions(arguments: Arguments, caller: _Caller) -> tuple[str, ...]:
     regions = _words(arguments.text(REGIONS.name)) or (caller.region,)
     for region in regions:
         if region != ALL_REGIONS and not is_region_name(region):
-            hint = (
-                f"write regions with commas between them, such as `--regions eu-west-1,us-east-1`, or `{ALL_REGIONS}`"
-            )
+            hint = f"write regions, separated by commas, such as `--regions eu-west-1,us-east-1`, or `{ALL_REGIONS}`"
             raise UsageError(f"`{clean(region)}` is not the name of a region", hint=hint)
     return regions
 
@@ -142,7 +140,11 @@ def _words(text: str) -> tuple[str, ...]:
 def _default_folder(name: str, runtime: Runtime) -> str:
     folder = default_folder(runtime.environ, name)
     if not folder:
-        raise UsageError("there is no home folder for the facts", hint="name a folder: `--out FOLDER`")
+        raise UsageError(
+            "the default folder for the collected files is unknown",
+            why="neither XDG_DATA_HOME nor HOME is set",
+            hint="name a folder: `--out FOLDER`",
+        )
     return folder
 
 
@@ -192,7 +194,7 @@ STORE = Flag(
 )
 ACCOUNTS = Flag(
     "--accounts",
-    "only these accounts of the organization, with commas between their ids",
+    "collect only these accounts of the organization: their ids, separated by commas",
     value="IDS",
     own_variable="DSOPS_ACCESS_ACCOUNTS",
 )
@@ -205,7 +207,7 @@ ROLE = Flag(
 )
 REGIONS = Flag(
     "--regions",
-    "the regions of resources, with commas between them, or `all` (default: the region of the session)",
+    "collect resources in these regions, separated by commas, or in `all` (default: the region of the session)",
     value="REGIONS",
     own_variable="DSOPS_ACCESS_REGIONS",
 )
@@ -217,7 +219,7 @@ OUT = Flag(
 )
 MAX_AGE = Flag(
     "--max-age",
-    "keep files that are complete and younger than this",
+    "collect again only files that are incomplete or older than this",
     "seconds",
     value="SECONDS",
     default="3600",
@@ -234,13 +236,14 @@ COLLECT = Command(
     help=(
         "Read an organization through AWS's APIs into a folder of JSON files.\n"
         "\n"
-        "The facts are accounts, control policies, users and roles with their policies, and the policies of\n"
-        "secrets, keys, buckets, queues, topics and functions. All calls are read-only, and no secret,\n"
+        "The files contain accounts, control policies, users and roles with their policies, and the policies\n"
+        "of secrets, keys, buckets, queues, topics and functions. All calls are read-only, and no secret,\n"
         "object or message is ever read.\n"
         "\n"
         "The caller needs to be in the management account, or in an account that may read the organization.\n"
-        "In each other account, dsops assumes the role of --role. What can't be read is written down with\n"
-        "the reason, and answers name it where it matters. After Ctrl-C, the same command continues.\n"
+        "In each other account, dsops assumes the role of --role. If something can't be read, the files\n"
+        "contain the reason, and an answer that depends on it says so. After Ctrl-C, the same command\n"
+        "continues.\n"
         "\n"
         "  dsops access collect --store audit --regions eu-west-1,us-east-1\n"
         "  dsops access collect --policy"

@@ -20,17 +20,17 @@ from dsops.errors import CheckFailed, UsageError
 from dsops.pipeline.policy_file import read_policy
 from dsops.runtime import Runtime
 
-BEFORE = Operand("BEFORE", "a file or folder with the facts before the change", is_required=False)
-AFTER = Operand("AFTER", "a file or folder with the facts after the change", is_required=False)
+BEFORE = Operand("BEFORE", "a file or folder with accounts and policies before the change", is_required=False)
+AFTER = Operand("AFTER", "a file or folder with accounts and policies after the change", is_required=False)
 PLAN = Flag(
     "--plan",
-    "the output of `terraform show -json` for a plan, which has both sides; then BEFORE and AFTER are left out",
+    "compare before and after a Terraform plan, the output of `terraform show -json`; takes no BEFORE and AFTER",
     value="FILE",
     own_variable="DSOPS_ACCESS_PLAN",
 )
 CDK = Flag(
     "--cdk",
-    "a folder that `cdk synth` wrote: its stacks replace what `--from` contains of them",
+    "compare the resources in `--from` with the stacks that `cdk synth` wrote into this folder",
     value="FOLDER",
     own_variable="DSOPS_ACCESS_CDK",
 )
@@ -43,7 +43,7 @@ FORMAT = Flag(
 )
 FAIL_ON = Flag(
     "--fail-on",
-    "exit with 6 if the change opens any access, opens something to anyone, or lets a principal gain permissions",
+    "exit with 6 if the change adds access of any kind, public access, or a way to gain permissions",
     value="WHAT",
     choices=("new-access", "public", "escalation"),
     own_variable="DSOPS_ACCESS_FAIL_ON",
@@ -93,15 +93,25 @@ def _sides(arguments: Arguments, runtime: Runtime) -> tuple[OrganizationFacts, O
     names = arguments.operand(BEFORE.name), arguments.operand(AFTER.name)
     plan, cdk = arguments.text("--plan"), arguments.text("--cdk")
     if plan and (cdk or any(names)):
-        raise UsageError("a plan has both sides", hint=f"leave out {cdk or names[0]}, or `--plan {plan}`")
+        raise UsageError(
+            f"`--plan` can't be combined with {'`--cdk`' if cdk else 'BEFORE and AFTER'}",
+            why="a Terraform plan contains the state before and after the change",
+            hint=f"leave out {cdk or names[0]}, or `--plan {plan}`",
+        )
     if plan:
         return _sides_of_plan(plan, runtime)
     if cdk and any(names):
-        raise UsageError("`--cdk` names the side after the change", hint=f"leave it out: {names[0]} {cdk}")
+        raise UsageError(
+            "`--cdk` can't be combined with BEFORE and AFTER",
+            hint=f"to compare two folders, leave out `--cdk`: dsops access diff {names[0]} {cdk}",
+        )
     if cdk:
         return _sides_of_cdk(cdk, arguments, runtime)
     if not all(names):
-        raise UsageError("two states are needed", hint="name a file from before and one from after, or `--plan FILE`")
+        raise UsageError(
+            "the accounts and policies before or after the change are missing",
+            hint="name two files, BEFORE and AFTER, or a Terraform plan: `--plan FILE`",
+        )
     before, after = load_worlds(names, runtime)
     return before, after
 
@@ -115,7 +125,8 @@ def _sides_of_cdk(folder: str, arguments: Arguments, runtime: Runtime) -> tuple[
     """Return no facts for the side before, which is all of `--from`, and the facts of the stacks."""
     if not arguments.texts("--from"):
         hint = (
-            "name the facts from before with `--from`, or compare two folders: `dsops access diff old/cdk.out cdk.out`"
+            "name accounts and policies from before the change with `--from`, or compare two folders: "
+            "`dsops access diff old/cdk.out cdk.out`"
         )
         raise UsageError("there is nothing to compare the stacks with", hint=hint)
     return OrganizationFacts({}, {}, {}), read_cdk_folder(os.path.join(runtime.folder, folder))
@@ -123,9 +134,9 @@ def _sides_of_cdk(folder: str, arguments: Arguments, runtime: Runtime) -> tuple[
 
 DIFF = Command(
     help=(
-        "Print who newly reaches a resource or a role after a change, and who no longer does.\n"
-        "Each difference comes with the roles on the way and with what refused it before.\n"
-        "`--from` adds facts that are the same on both sides, such as the rest of the organization.\n\n"
+        "Print who gains access to a resource or a role by a change, and who loses it.\n"
+        "For each new access, the roles to assume on the way and the former reason of the refusal are shown.\n"
+        "`--from` adds accounts and policies that do not change, such as the rest of the organization.\n\n"
         "  dsops access diff before.json after.json\n"
         "  terraform show -json plan.out > plan.json\n"
         "  dsops access diff --plan plan.json --from details.json\n"

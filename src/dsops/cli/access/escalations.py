@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 _MOST_SHOWN: Final = 5
 _PRINCIPAL: Final = Flag(
     "--principal",
-    "only what this user or role becomes, itself or by assuming roles",
+    "show only what this user or role can gain, itself or by assuming roles",
     value="NAME",
     own_variable="DSOPS_ESCALATIONS_PRINCIPAL",
 )
 _RULE: Final = Flag(
     "--rule",
-    "only this rule, such as `iam-001`; may be repeated",
+    "show only escalations of this rule, such as `iam-001`; may be repeated",
     value="ID",
     own_variable="DSOPS_ESCALATIONS_RULE",
     is_repeatable=True,
@@ -54,13 +54,13 @@ _ASSUMING: Final = Flag(
 )
 _ALL: Final = Flag(
     "--all",
-    f"print all ways of a principal, not only {_MOST_SHOWN}",
+    f"print all escalations of a principal, not only the first {_MOST_SHOWN}",
     kind="switch",
     own_variable="DSOPS_ESCALATIONS_ALL",
 )
 _PROVE: Final = Flag(
     "--prove",
-    "carry out the first way by each rule in the sandbox, with real calls",
+    "prove the first escalation of each rule: send its API calls to a sandbox with the same policies",
     kind="switch",
     own_variable="DSOPS_ESCALATIONS_PROVE",
 )
@@ -288,10 +288,10 @@ def _proof_value(proof: EscalationProof) -> Json:
 
 ESCALATIONS = Command(
     help=(
-        "Print the users and roles that can make themselves more than they are, and how.\n"
-        "They write their own policies, make credentials of others, pass a role to a service, and so on.\n"
-        "Each way is a rule with the id of its description at pathfinding.cloud. A way is listed only if the\n"
-        "policies allow all of its requests, and if it leads to a permission that the principal lacks.\n\n"
+        "Print the users and roles that can gain permissions which they do not have, and how.\n"
+        "For example, they can change their own policies, create access keys of other users, or pass a role\n"
+        "to a service. Each such escalation belongs to a rule, whose id is explained at pathfinding.cloud. It\n"
+        "is listed only if the policies allow all its requests, and if the principal gains a permission.\n\n"
         "  dsops access escalations --from details.json\n"
         "  dsops access escalations --principal Deploy --rule lambda-001 --from details.json --json"
     ),

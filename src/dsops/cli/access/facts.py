@@ -24,7 +24,8 @@ from dsops.user_folders import shown_path
 
 FROM = Flag(
     "--from",
-    "a folder of `access collect` (default: the last one), iam-collect or cdk synth, a dump of IAM, a seed, a template",
+    "read accounts and policies from this folder (of `access collect`, by default the last one, of iam-collect or of"
+    " `cdk synth`) or file (IAM account details, a sandbox seed, a template); may be repeated",
     value="FILE",
     own_variable="DSOPS_ACCESS_FROM",
     is_repeatable=True,
@@ -54,7 +55,8 @@ def _last(runtime: Runtime) -> tuple[str, ...]:
     folder = last_collected(runtime.environ)
     if folder is None:
         hint = "collect them with `dsops access collect`, or name a file or folder with `--from`"
-        error = UsageError("no facts are named, and none were collected", hint=hint)
+        why = "`--from` is missing, and `dsops access collect` has not collected any yet"
+        error = UsageError("there are no accounts and policies to evaluate", why=why, hint=hint)
         error.missing = "--from"
         raise error
     when = collected_at(folder)

@@ -20,8 +20,8 @@ from dsops.errors import UsageError
 from dsops.runtime import Runtime
 from dsops.text import clean, counted
 
-ACTION = Operand("ACTION", "an action: then the picture shows how principals reach RESOURCE", is_required=False)
-RESOURCE = Operand("RESOURCE", "an ARN, the name of a resource in the facts, or `*`", is_required=False)
+ACTION = Operand("ACTION", "draw which principals can perform this action on RESOURCE, and how", is_required=False)
+RESOURCE = Operand("RESOURCE", "the ARN or name of a resource, or `*`", is_required=False)
 PRINCIPAL = Flag(
     "--principal",
     "show the roles that this user or role can become: an ARN, a name, or `role/Name`",
@@ -45,7 +45,7 @@ LIMIT = Flag(
 )
 DEPTH = Flag(
     "--depth",
-    "draw only ways with at most this number of steps",
+    "draw only paths with at most this number of steps",
     value="N",
     kind="integer",
     own_variable="DSOPS_ACCESS_DEPTH",
@@ -79,9 +79,9 @@ def _check(arguments: Arguments) -> None:
     """Raise UsageError for a combination that has no meaning."""
     action, resource = arguments.operand(ACTION.name), arguments.operand(RESOURCE.name)
     if action and not resource:
-        raise UsageError("the action has no resource", hint=f"name a resource, or `*`: {action} RESOURCE")
+        raise UsageError("RESOURCE is missing after the action", hint=f"name a resource, or `*`: {action} RESOURCE")
     if action and arguments.text("--principal"):
-        raise UsageError("a picture is of a goal or of a principal", hint="leave out the action, or `--principal`")
+        raise UsageError("ACTION and `--principal` can't be combined", hint="leave out one of the two")
     if action:
         check_action_name(action)
 
@@ -129,10 +129,10 @@ _TEXTS: Final[Mapping[str, Callable[[AccessGraph], str]]] = {
 GRAPH = Command(
     help=(
         "Draw who can assume which role, or how principals reach a resource, or what a principal can become.\n"
-        "Each account has a frame. Ways under conditions are dotted. Ways from outside of the facts, marked\n"
-        "`open`, and escalations, marked `escalates by`, are red. In svg and mermaid, of ways that differ\n"
-        "only in the account, one is drawn. The most important ways are drawn, and the number of the others\n"
-        "is told.\n\n"
+        "Each account has a frame. An arrow is dotted if a request must meet a condition. An arrow is red if\n"
+        "callers of unknown accounts can use it (`open`), or for an escalation (`escalates by`). In svg and\n"
+        "mermaid, one arrow stands for all that differ only in the account. If there are too many arrows,\n"
+        "the most important are drawn, and the number of the others is printed.\n\n"
         "  dsops access graph --from details.json --out roles.svg\n"
         "  dsops access graph secretsmanager:GetSecretValue prod/db --from seed.yaml --format mermaid\n"
         "  dsops access graph --from facts/ --format opengraph --out bloodhound.json"

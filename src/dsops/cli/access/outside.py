@@ -80,8 +80,8 @@ def _value(use: OutsideUse) -> Json:
 PUBLIC = Command(
     help=(
         "Print what anyone can do: without credentials, or from any AWS account.\n"
-        "Tokens that an identity provider gives to all its customers count, too. The exit code is 6 if there\n"
-        "is anything.\n\n"
+        "A token that any customer of an identity provider can get counts as anyone's, too. The exit code is\n"
+        "6 if the list is not empty.\n\n"
         "  dsops access public --from details.json"
     ),
     run=_public,
@@ -89,8 +89,8 @@ PUBLIC = Command(
 )
 EXTERNAL = Command(
     help=(
-        "Print what other accounts can do: those that a policy names and that are not among the facts.\n"
-        "Roles that such an account can assume without an external ID are marked.\n\n"
+        "Print what external accounts can do: those that a policy names and `--from` does not contain.\n"
+        "Roles that an external account can assume without an external ID are marked.\n\n"
         "  dsops access external --from details.json"
     ),
     run=_external,

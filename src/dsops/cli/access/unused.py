@@ -30,7 +30,7 @@ from dsops.text import counted
 LOGS = Operand("LOGS", "a CloudTrail log file, or a folder of log files", is_repeatable=True)
 PRINCIPAL = Flag(
     "--principal",
-    "only this user or role: an ARN, a name, or `role/Name`",
+    "show only this user or role: an ARN, a name, or `role/Name`",
     value="NAME",
     own_variable="DSOPS_ACCESS_PRINCIPAL",
 )
@@ -42,7 +42,7 @@ SINCE = Flag(
 )
 DATA_EVENTS = Flag(
     "--data-events-logged",
-    "the logs contain all data events, so data actions without an event are unused",
+    "count data actions without an event as unused: the logs contain all data events",
     "switch",
     own_variable="DSOPS_ACCESS_DATA_EVENTS_LOGGED",
 )
@@ -71,7 +71,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     chosen, folder = arguments.text("--format"), arguments.text("--out")
     if chosen and not folder and not arguments.text("--principal"):
         raise UsageError(
-            "`--format` prints the policy of one user or role",
+            "`--format` needs `--principal` or `--out`: it prints the policy of one user or role",
             hint="choose it with `--principal`, or write all policies into a folder with `--out`",
         )
     world = load_world(arguments, runtime)
@@ -121,7 +121,7 @@ def _period(report: AuditReport, since: datetime | None) -> LogPeriod:
     if report.first is None or report.last is None or (since is not None and since > report.last):
         raise UsageError(
             "the logs contain no call" + (f" after {since:%Y-%m-%dT%H:%M:%SZ}" if since is not None else ""),
-            hint="name the logs of the time in which the roles were used",
+            hint="name logs from a time when the roles were used",
         )
     first = max(report.first, since) if since is not None else report.first
     return LogPeriod(first, report.last, report.unreadable, report.skipped)
@@ -146,10 +146,10 @@ def _call(row: tuple[object, ...]) -> LoggedCall:
 
 UNUSED = Command(
     help=(
-        "Print what users and roles were allowed and never used, by CloudTrail logs, and tightened policies.\n"
-        "A tightened policy keeps the used actions, and those whose use the logs can't show, such as data\n"
-        "events. Each call of the logs is evaluated under it by the policy engine; the exit code is 6 if it\n"
-        "would lose one.\n\n"
+        "Print which permissions users and roles never used, by CloudTrail logs, and policies without them.\n"
+        "Such a tightened policy keeps the used actions, and those that the logs do not record, such as data\n"
+        "events. The policy engine evaluates each logged call with the tightened policy. The exit code is 6\n"
+        "if a call that AWS allowed would be denied.\n\n"
         "  dsops access unused logs/ --from details.json --since 90d\n"
         "  dsops access unused logs/ --from details.json --principal role/Deploy --format terraform\n"
         "  dsops access unused logs/ --from details.json --out policies"

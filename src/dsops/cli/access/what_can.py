@@ -33,8 +33,8 @@ from dsops.runtime import Runtime
 from dsops.text import clean, counted
 
 PRINCIPAL = Operand("PRINCIPAL", "a user or role: its ARN, its name, or `role/Name`")
-START = Operand("FROM", "the user or role that begins: its ARN, its name, or `role/Name`")
-GOAL = Operand("TO", "the role: its ARN, its name, or `role/Name`")
+START = Operand("FROM", "the user or role to start from: its ARN, its name, or `role/Name`")
+GOAL = Operand("TO", "the role to reach: its ARN, its name, or `role/Name`")
 
 
 def _what_can(arguments: Arguments, runtime: Runtime) -> int:
@@ -150,7 +150,7 @@ WHAT_CAN = Command(
 PATH = Command(
     help=(
         "Print how a user or role becomes a role, by assuming one role after the other.\n"
-        "If there is no way, the command prints why AWS refuses AssumeRole, and its exit code is 6.\n\n"
+        "If that is not possible, the command prints why AWS refuses AssumeRole, and its exit code is 6.\n\n"
         "  dsops access path alice role/Admin --from seed.yaml"
     ),
     run=_path,

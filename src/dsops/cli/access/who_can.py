@@ -17,7 +17,7 @@ from dsops.service_reference import open_reference
 from dsops.text import clean, counted
 
 ACTION = Operand("ACTION", "an action, such as `secretsmanager:GetSecretValue`")
-RESOURCE = Operand("RESOURCE", "an ARN, the name of a resource in the facts, or `*`")
+RESOURCE = Operand("RESOURCE", "the ARN or name of a resource, or `*`")
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -46,7 +46,7 @@ def check_action_name(text: str) -> None:
     try:
         check_exact_action(text)
     except ValueError as error:
-        raise UsageError(f"`{text}` can't be asked about", why=str(error), hint="write `service:Action`") from error
+        raise UsageError(f"`{text}` is not an action", why=str(error), hint="write `service:Action`") from error
     _note_unknown_name(text)
 
 
@@ -94,7 +94,7 @@ WHO_CAN = Command(
         "Print every principal that can do an action on a resource: directly, or by assuming roles.\n"
         "Below each principal are the conditions that its requests have to meet, such as MFA, a source\n"
         "address, or the claims of a token. Principals that a control policy, a boundary or a Deny stops are\n"
-        "listed separately. A fact that could not be read is named where it could change the answer.\n\n"
+        "listed separately. If a policy could not be read and could change the answer, the answer says so.\n\n"
         "  dsops access who-can secretsmanager:GetSecretValue prod/db --from seed.yaml\n"
         "  dsops access who-can s3:GetObject arn:aws:s3:::payroll/2026.csv --from details.json --json"
     ),

@@ -187,7 +187,7 @@ LIST = Command(
         Flag("--failed", "only failed events", "switch", own_variable="DSOPS_AUDIT_FAILED"),
         Flag(
             "--guard",
-            "only requests of commands with a guard (exec --guard)",
+            "show only AWS requests of commands that ran with `dsops exec --guard`",
             "switch",
             own_variable="DSOPS_AUDIT_GUARD",
         ),

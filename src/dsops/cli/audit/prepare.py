@@ -29,17 +29,21 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.text(DDL.name):
         if folder or arguments.words("LOGS"):
             extra = f"`{PARQUET.name}`" if folder else "LOGS"
-            raise UsageError(f"`{DDL.name}` can't be combined with {extra}", hint="run the command twice")
+            raise UsageError(
+                f"`{DDL.name}` can't be combined with {extra}", hint="run the command once for each of them"
+            )
         return print_statements(arguments, runtime)
     if not folder:
         hint = "add `--parquet DIR` and LOGS, or `--ddl athena`, or `--ddl trino`"
-        raise UsageError("`dsops audit prepare` needs to know what to prepare", hint=hint)
+        raise UsageError("one of the flags `--parquet` and `--ddl` is missing", hint=hint)
     if not arguments.words("LOGS"):
         raise UsageError("no logs are named", hint=f"name them: `dsops audit prepare --parquet {folder} LOGS`")
     sources, found = logs_of(arguments, runtime)
     if found.prepared:
         name = shown(sources, runtime)(found.prepared[0])
-        raise UsageError(f"{name} is a folder that `dsops audit prepare` wrote", hint="name the logs themselves")
+        raise UsageError(
+            f"{name} is a folder that `dsops audit prepare` wrote", hint="name the folder with the original logs"
+        )
     with ends_tidily():
         done = prepare(
             os.path.join(runtime.folder, folder), found, now=runtime.now(), report_read=progress_of(found, runtime)

@@ -120,7 +120,7 @@ COMMAND = Command(
         ),
         Flag(
             "--by",
-            "the column by which the question `summary` groups",
+            "group the answer to the question `summary` by this column",
             value="WHAT",
             choices=tuple(BY),
             default="role",

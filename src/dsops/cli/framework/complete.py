@@ -249,7 +249,7 @@ def _answer_line(arguments: Arguments) -> AnswerLine:
 
 
 COMMAND = Command(
-    help=("List completions of the last word of a command line, for the scripts of `dsops completion`."),
+    help=("List the completions of a command line's last word. The scripts of `dsops completion` call this command."),
     run=_run,
     answered=_answer_line,
     takes_command=True,

@@ -12,7 +12,7 @@ from dsops.runtime import Runtime
 
 BACKEND = Flag(
     "--backend",
-    f"where to store it: {', '.join(NAMES)} or op:VAULT (default: the first that this machine can use)",
+    f"where to store the secret: {', '.join(NAMES)} or op:VAULT (default: the first that this machine can use)",
     value="BACKEND",
 )
 

@@ -35,7 +35,9 @@ SSO_REGION = Flag(
     value="REGION",
     own_variable="DSOPS_LOGIN_SSO_REGION",
 )
-YES = Flag("--yes", "use a region that dsops does not know", "switch", own_variable="DSOPS_LOGIN_YES")
+YES = Flag(
+    "--yes", "accept a region that dsops does not know, such as a new region", "switch", own_variable="DSOPS_LOGIN_YES"
+)
 _BACKUP = ".before-dsops"
 _MOST_TRIES = 3
 

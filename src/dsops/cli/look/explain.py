@@ -33,7 +33,7 @@ OPERAND = "VARIABLE|STORE"
 
 TRUST_POLICY = Flag(
     "--trust-policy",
-    "a file with the trust policy of a role, if you can't read it in AWS; ROLE is an ARN or a store; may be repeated",
+    "use the trust policy in FILE if you can't read the role in AWS; ROLE is an ARN or a store; may be repeated",
     value="ROLE=FILE",
     is_repeatable=True,
     own_variable="DSOPS_EXPLAIN_TRUST_POLICY",

@@ -32,7 +32,10 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         return generate_recorded(arguments, runtime)
     if arguments.text("--generalise") or arguments.text("--format") == SESSION_POLICY:
         flag = "--generalise" if arguments.text("--generalise") else f"--format {SESSION_POLICY}"
-        raise UsageError(f"`{flag}` goes with `--from`", hint="`--kind session` prints the policies of sessions")
+        raise UsageError(
+            f"`{flag}` has no effect without `--from`",
+            hint="add `--from RECORDING`; for the session policies of an environment, use `--kind session`",
+        )
     config = without_external_ids(read_config(arguments, runtime))
     plan = plan_named(config, environment_name(config, arguments), runtime)
     show_notes(plan.notes)
@@ -175,15 +178,15 @@ GENERATE = Command(
         ENVIRONMENT,
         Flag(
             "--from",
-            "a recording of `dsops exec --record`, in place of an environment; may be repeated",
+            "generate from a recording of `dsops exec --record`, not from an environment; may be repeated",
             value="FILE",
             own_variable="DSOPS_GENERATE_FROM",
             is_repeatable=True,
         ),
         Flag(
             "--generalise",
-            "with --from, what wildcards replace: `names` random names and keys of objects, `accounts` also "
-            "accounts and regions (default none)",
+            "with --from, what to replace with wildcards: `names` replaces random names and object keys, `accounts` "
+            "also accounts and regions (default: nothing)",
             value="LEVEL",
             choices=LEVELS,
         ),

@@ -32,7 +32,7 @@ from dsops.text import clean, counted
 
 TYPE = Flag(
     "--type",
-    "the type of policy in the files, if dsops should not guess it",
+    "the type of policy in the files (default: the type that the content suggests)",
     value="TYPE",
     choices=get_args(PolicyKind),
     own_variable="DSOPS_POLICY_TYPE",

@@ -48,9 +48,11 @@ def generate_recorded(arguments: Arguments, runtime: Runtime) -> int:
     for line in (*_not_granted_lines(made.not_granted), *made.notes):
         note(line)
     if not made.statements:
-        why = f"the distinct calls of the recordings: {len(recording.calls)}"
+        why = f"number of distinct calls in the recordings: {len(recording.calls)}"
         hint = "record a run whose calls AWS allows: dsops exec --record FILE -- CMD"
-        raise UsageError("the recordings need no permission: AWS allowed none of their calls", why=why, hint=hint)
+        raise UsageError(
+            "no policy can be made from the recordings: AWS allowed none of their calls", why=why, hint=hint
+        )
     return _check_length(made, format_name)
 
 
@@ -58,8 +60,9 @@ def _check_flags(arguments: Arguments) -> None:
     others = [flag for flag in ("--store", "--caller", "--issuer") if arguments.text(flag)]
     others += ["--kind"] if arguments.text("--kind") != "all" else []
     if others:
-        hint = "a policy of recordings does not depend on a configuration"
-        raise UsageError(f"`{others[0]}` does not go with `--from`", hint=hint)
+        why = "a policy that is made from recordings does not depend on a configuration"
+        hint = f"leave out `{others[0]}`"
+        raise UsageError(f"`{others[0]}` can't be combined with `--from`", why=why, hint=hint)
 
 
 def _check_length(made: RecordedPolicy, format_name: str) -> int:

@@ -110,9 +110,9 @@ def _value(played: Replay, others: int) -> Json:
 REPLAY = Command(
     help=(
         "Evaluate the calls of recorded runs against policies.\n"
-        "Prints each call that the policies deny, and for each statement the calls that would fail without\n"
-        "it, or that no call needs it. Only calls that AWS allowed are evaluated. The exit code is 6 if a\n"
-        "call is denied.\n\n"
+        "Prints each call that the policies deny. For each statement, prints which calls need it: they would\n"
+        "be denied without it. Only calls that AWS allowed are evaluated. The exit code is 6 if a call is\n"
+        "denied.\n\n"
         "  dsops exec --env production --record deploy.jsonl -- make deploy\n"
         "  dsops policy generate --from deploy.jsonl --generalise names > deploy.json\n"
         "  dsops policy replay deploy.jsonl --policy deploy.json"

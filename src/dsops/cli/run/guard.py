@@ -75,7 +75,7 @@ def _write(path: str, identity: ChildIdentity) -> None:
 
 SERVE = Command(
     help=(
-        "Serve the guard to a container, a devcontainer or another program, until Ctrl-C.\n"
+        "Run a guard for the AWS requests of a container or another program, until Ctrl-C.\n"
         "\n"
         "  dsops guard serve --credentials dev --guard guard.yaml --listen 172.17.0.1 --out guard\n"
         '  docker run --env-file guard/guard.env -v "$PWD/guard/guard.pem:$PWD/guard/guard.pem" IMAGE\n'

@@ -19,13 +19,19 @@ GUARD_FLAGS = (
         value="POLICY",
         is_repeatable=True,
     ),
-    Flag(RECORD, "write the actions of the command, with their resources, to this file", value="FILE"),
-    Flag("--network", "other hosts that a guarded command may reach: none, `all`, or names with commas", value="HOSTS"),
-    Flag("--regions", "the regions to which a guarded command may send requests, with commas", value="REGIONS"),
-    Flag("--budget", "the most requests that a guarded command may send to AWS", "integer", value="NUMBER"),
-    Flag("--until", "the time after which a guarded command may send no more requests", "seconds", value="SECONDS"),
+    Flag(RECORD, "record the AWS actions that the command calls, with their resources, in this file", value="FILE"),
+    Flag(
+        "--network",
+        "other hosts that a guarded command may reach: their names, separated by commas, or `all` (default: none)",
+        value="HOSTS",
+    ),
+    Flag("--regions", "the regions to which a guarded command may send requests, separated by commas", value="REGIONS"),
+    Flag(
+        "--budget", "the maximum number of requests that a guarded command may send to AWS", "integer", value="NUMBER"
+    ),
+    Flag("--until", "refuse a guarded command's requests after this time", "seconds", value="SECONDS"),
     Flag(ASK, "ask on the terminal about requests that the policies neither allow nor deny", "switch"),
-    Flag(ISOLATE, "give a guarded command no network but the guard, and hide files with credentials", "switch"),
+    Flag(ISOLATE, "let a guarded command connect only to the guard, and hide files with credentials from it", "switch"),
 )
 
 

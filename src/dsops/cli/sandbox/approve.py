@@ -32,7 +32,7 @@ def _approve(arguments: Arguments, runtime: Runtime) -> int:
 
     is_denied, user = arguments.switch("--deny"), arguments.text("--user")
     if is_denied and user:
-        raise UsageError("--deny and --user can't be combined", hint="a denied login has no user")
+        raise UsageError("--deny and --user can't be combined", hint="leave out --user: a denied login has no user")
     url = find_running(arguments.integer("--port"), runtime.environ)
     code = arguments.operand("CODE") or waiting_login(url, float(arguments.seconds("--wait") or 0))
     decision = tell(url, "approve", {"code": code, "user": user, "deny": is_denied})

@@ -11,7 +11,7 @@ from dsops.runtime import Choice, Runtime
 
 PICK = Flag(
     "--pick",
-    "choose the login, if there are several, and the permission sets from lists on the terminal",
+    "choose the permission sets (and the login, if there are several) from a list on the terminal",
     "switch",
     own_variable="DSOPS_IMPORT_SSO_PICK",
 )
@@ -24,7 +24,7 @@ def check_terminal(arguments: Arguments, runtime: Runtime) -> None:
     if arguments.switch("--json") or not has_terminal(runtime.environ):
         raise UsageError(
             "`--pick` needs a terminal, to show a list and read a choice",
-            why="there is none, or the process runs in the background, in CI or with `--json`",
+            why="there is no terminal, or the process runs in the background, in CI or with `--json`",
             hint="leave out `--pick`: then every permission set becomes a store",
         )
 

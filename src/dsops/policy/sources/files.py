@@ -52,4 +52,4 @@ def _is_template(root: Node | None) -> bool:
     return isinstance(root, Mapping) and isinstance(root.get("Resources"), Mapping)
 
 
-_CORRECT: Final = "correct the file, and run the same again"
+_CORRECT: Final = "correct the file, and run the command again"
