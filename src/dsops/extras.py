@@ -71,7 +71,7 @@ def _is_changeable() -> bool:
     import sysconfig
 
     if sys.prefix == sys.base_prefix:
-        # PEP 668: the system's package manager is in charge of this Python.
+        # PEP 668: with this file, only the system's package manager may install packages for this Python.
         return not os.path.isfile(os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED"))
     return os.access(sysconfig.get_path("purelib"), os.W_OK)
 

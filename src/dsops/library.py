@@ -147,7 +147,7 @@ class Library:
         store: str,
         *,
         environment: str = "",
-        **options: Any,  # options of boto3.Session
+        **options: Any,  # Any: the options of boto3.Session
     ) -> boto3.Session:
         """Return a boto3 session with that store's credentials. The session renews them.
 

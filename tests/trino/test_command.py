@@ -197,7 +197,9 @@ def test_an_engine_that_dies_is_told(engine: Engine, run_sql: RunSql, slow: str)
     ):
         report_in_trino(cluster, slow, options=QuestionOptions(), questions=(FAILURES,), on_step=cut_once_it_runs)
 
-    assert re.fullmatch(rf"lost the connection to Trino at {link.address} during query \d+_\d+_\d+_\w+", raised.value.message)
+    assert re.fullmatch(
+        rf"lost the connection to Trino at {link.address} during query \d+_\d+_\d+_\w+", raised.value.message
+    )
     assert raised.value.why
     assert "start the command again" in raised.value.hint
     for query in queries(run_sql, "state NOT IN ('FAILED', 'FINISHED')"):

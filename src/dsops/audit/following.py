@@ -160,7 +160,8 @@ def _position_after(lines: list[bytes], position: Position, inode: int, offset: 
         if place is not None and line is lines[-1]:
             return Position(place.number, hash_of(line), len(line), inode, offset)
         if place is not None:
-            # Later lines are not part of the chain, so the offset can't be verified; readers use the line number.
+            # Later lines are not part of the chain of hashes, so the offset can't be verified; readers use the line
+            # number.
             return Position(place.number, hash_of(line), -1, inode, offset)
     return position._replace(length=-1, inode=inode, offset=offset)
 

@@ -35,7 +35,7 @@ _LEAST_HIDDEN = 4
 """The minimum length of masked parts of a header: masking a word like `of` would make messages unreadable."""
 _MOST_DIGITS = 18
 
-Record = Mapping[str, Any]  # Any: the file may contain any JSON object.
+Record = Mapping[str, Any]  # Any: a file may contain any JSON object.
 
 
 def body_of(lines: Sequence[bytes], now: float) -> bytes:

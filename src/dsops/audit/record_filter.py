@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from dsops.audit.chain import link_of, record_in
 from dsops.audit.reading import Line, is_of_sandbox, last_lines
 
-Record = Mapping[str, Any]  # Any JSON object, since it comes from a file.
+Record = Mapping[str, Any]  # Any: a file may contain any JSON object.
 
 _MOST_LINES = 1 << 62
 _MORE = 8
@@ -91,7 +91,7 @@ def _last(lines: Sequence[Line], most: int, filter_: RecordFilter, until: int | 
     return LastRecords(passed[::-1], hidden)
 
 
-def _is_until(record: dict[str, Any], number: int | None) -> bool:  # Any JSON object, since it comes from a file.
+def _is_until(record: dict[str, Any], number: int | None) -> bool:  # Any: a file may contain any JSON object.
     place = link_of(record) if number is not None else None
     return place is None or number is None or place.number <= number
 

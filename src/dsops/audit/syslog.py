@@ -58,7 +58,7 @@ def local_message_of(line: bytes, facility: int) -> bytes:
 
 def _header_fields(line: bytes) -> tuple[str, object, object, str, int]:
     """Return the time, host, process, event name and severity of a line."""
-    record: Mapping[str, Any] = record_in(line) or {}  # Any: the file may contain any JSON object.
+    record: Mapping[str, Any] = record_in(line) or {}  # Any: a file may contain any JSON object.
     facts = record.get("additionalEventData")
     facts = facts if isinstance(facts, dict) else {}
     name = str(record.get("eventName", ""))

@@ -56,7 +56,7 @@ def scalar(text: str) -> str:
     """Return the text as a YAML scalar: unquoted if that is unambiguous, else quoted as in JSON."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
-    # A character above U+FFFF is two surrogate escapes in JSON, but one escape `\\U0001F600` in YAML.
+    # JSON writes a character above U+FFFF as two escapes (surrogates), YAML as one escape `\\U0001F600`.
     quoted = json.dumps(text, ensure_ascii=False)
     return "".join(character if character.isprintable() else f"\\U{ord(character):08X}" for character in quoted)
 

@@ -17,7 +17,7 @@ from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
 from dsops.endpoint import is_region_name
 from dsops.errors import UsageError, ValueUnusable
 
-# Profile names that every reader of config files accepts without quotes, and that need no quotes in a shell.
+# Profile names that need no quotes, neither in config files nor in a shell.
 _NAME = re.compile(r"(?!DEFAULT$)[A-Za-z0-9][\w.@+/-]*", re.ASCII)
 
 

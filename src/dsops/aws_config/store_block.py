@@ -249,7 +249,7 @@ def _in_flow(text: str) -> str:
 
 def _quoted(text: str) -> str:
     """Return the text in quotes, so that YAML does not read an account id with leading zeros as a number."""
-    quoted = scalar(f" {text}")  # because of the blank in front, `scalar` always puts the text in quotes
+    quoted = scalar(f" {text}")  # the added blank makes `scalar` put the text in quotes
     return f'"{quoted[2:]}'
 
 

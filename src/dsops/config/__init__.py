@@ -320,7 +320,8 @@ def _not_used(project: Layer, names: Collection[str]) -> str:
 
 
 def _collect(layer: Layer, problems: Problems) -> Sections:
-    # Only dsops' own types: to list plugin types, the metadata of all installed packages has to be read (15 ms).
+    # Plugin types are left out: finding them takes 15 ms, because the metadata of all installed packages has to be
+    # read.
     store_keys = frozenset(key.name for store_type in BUILTIN_TYPES.values() for key in store_type.keys)
     return collect(layer.sources, store_keys, problems)
 
@@ -361,7 +362,7 @@ def _without_displaced(above: Sections, below: Sections, wanted: Collection[str]
     """
     sources = displaced(above.stores, below)
     if above.project is not None:
-        # The user's own defaults also apply to profiles. They name stores of the user's own file.
+        # The user's own `defaults` also apply to profiles, and name stores of the user's own file.
         sources = displaced(above.project.stores, below._replace(defaults=above.defaults)) | sources
     refused = [name for name in sources if name in wanted]
     for name in refused:

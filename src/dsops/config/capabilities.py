@@ -57,7 +57,7 @@ def powers_of(config: Config, types: Mapping[str, StoreType]) -> list[Power]:
     The most dangerous powers come last, next to the prompt, where users read them.
     """
     files = {file.shown for file in config.files}
-    # The user's own stores need no permission. The review lists them, because the project uses them.
+    # The user's own stores need no permission, but the review lists them, because the project uses them.
     of_project = {name: store for name, store in config.stores.items() if store.where.file in files}
     environments = {
         name: environment for name, environment in config.environments.items() if environment.where.file in files

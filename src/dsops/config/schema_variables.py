@@ -28,7 +28,7 @@ def variable_definitions() -> Schema:
             "propertyNames": {"pattern": _VARIABLE_NAME},
             "additionalProperties": {"$ref": "#/$defs/variable"},
         },
-        # Null is allowed, since it removes an inherited variable.
+        # Null is allowed: it removes an inherited variable.
         "whole environment": {
             "if": {"properties": {"extends": {"type": "null"}}},
             "then": {"properties": {"extends": True}, "additionalProperties": {"type": "object"}},

@@ -24,7 +24,7 @@ _MEANT = {"environments": "envs", "environment": "envs", "env": "envs", "stores"
 _OWN_SETTINGS = ("audit", "keyring")
 """Keys that belong in the user's own config.yaml, which `dsops.audit.settings` reads."""
 
-# Restricted, since names are used in `store://NAME/PATH` and `NAME:KEY`, and on the command line.
+# The characters are restricted, because names are used in `store://NAME/PATH` and `NAME:KEY`, and on the command line.
 _NAME = re.compile(r"[^\s/:#?$\x00-\x20\x7f-][^\s/:#?$\x00-\x20\x7f]*")
 
 

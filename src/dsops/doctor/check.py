@@ -47,8 +47,8 @@ def attributed(checks: Iterable[Check]) -> Iterator[Check]:
             yield Check(check.code, check.name, "skipped", f"needs {login}")
             continue
         logins |= {login} - {""}
-        # The message `no answer from ... within 5 s` contains the timeout of the call, but calls with other timeouts
-        # fail for the same reason.
+        # The timeout in the message `no answer from ... within 5 s` is left out, because calls with other timeouts fail
+        # for the same reason.
         reasons = [(error.code, error.message.partition(" within ")[0]) for error in check.errors]
         first = first_checks.get(reasons[0]) if len(reasons) == 1 and check.status == "failed" else None
         if (

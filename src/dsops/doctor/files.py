@@ -95,7 +95,7 @@ def loose_files(watched: Iterable[Watched]) -> Iterator[TooOpenFile]:
             continue
         mode, is_ours = stat.S_IMODE(status.st_mode), status.st_uid == os.geteuid()
         if forbidden == READ and not is_ours:
-            continue  # This file with a secret belongs to another user, who shares it with this user on purpose.
+            continue  # The file with a secret belongs to another user, who shares it with this user on purpose.
         counted = forbidden & ~0o070 if is_own_group(status.st_gid) else forbidden
         if stat.S_ISREG(status.st_mode) and mode & counted:
             yield TooOpenFile(path, mode, forbidden, is_link, is_ours)

@@ -63,7 +63,7 @@ def _regions(step: Step, variables: Iterable[PlannedVariable], runtime: Runtime)
 
 async def look_at(endpoints: Sequence[Endpoint], client: Client, parts: PartCount) -> list[ServerProbe | DsopsError]:
     """Send a request without credentials to every server in parallel; return the answers or errors."""
-    # Other tasks run first: a task that prompts the user waits until no transfer is in progress.
+    # Let other tasks run first: a task that prompts the user waits until no transfer is in progress.
     await pause(0)
     return await settle(*[_send_probe(endpoint, client, parts) for endpoint in endpoints])
 

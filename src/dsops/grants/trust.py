@@ -16,8 +16,8 @@ from dsops.schema.reason import reason_tag
 
 Conditions = dict[str, dict[str, object]]
 
-# Partition -> host name of the AWS sign-in page (IAM User Guide, "Configure SAML assertions for the authentication
-# response").
+# Maps a partition to the host name of its sign-in page (IAM User Guide, "Configure SAML assertions for the
+# authentication response").
 _SIGN_IN = {"aws-cn": "signin.amazonaws.cn", "aws-us-gov": "signin.amazonaws-us-gov.com"}
 
 

@@ -44,7 +44,7 @@ def mermaid_text(graph: Graph) -> str:
     ids = {node.key: f"n{number}" for number, node in enumerate(nodes, 1)}
     accounts: dict[str, list[GraphNode]] = {}
     for node in nodes:
-        # A variable belongs to no account, and a box with all variables would hide the hops.
+        # A variable belongs to no account, and a box around all variables would hide the hops.
         accounts.setdefault(node.account if node.kind in {"hop", "store"} else "", []).append(node)
     inside = graph.children if folded else {}
     for number, (account, members) in enumerate(sorted(accounts.items()), 1):

@@ -265,7 +265,7 @@ class _Planner:
         for draft in drafts.by_name.values():
             if draft.type.takes_credentials and not draft.region and not draft.type.shown_as:
                 draft.region = region_of_arns(read.reference.key for read in by_store.get(draft.name, ()))
-                # A login always has a region. If the store names no valid login, that is reported already.
+                # A login always has a region. If the store's login is invalid, that problem is already reported.
                 has_login = draft.proof is not None and draft.proof.login is not None
                 if not draft.region and not has_login:
                     self._findings.add(*region_missing(draft))

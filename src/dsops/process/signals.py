@@ -46,7 +46,8 @@ class Signals:
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
         self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        self._handlers: dict[signal.Signals, Any] = {}  # signal.signal accepts the same types that it returns
+        # Any: `signal.signal` returns values of several types, and accepts the same
+        self._handlers: dict[signal.Signals, Any] = {}
         for number in (*FORWARDED, signal.SIGCHLD):
             # SIGCHLD is caught even if it was ignored. Otherwise the system would reap the children itself, and their
             # exit codes would be lost.

@@ -16,7 +16,7 @@ from dsops.stores.interface import SecretMetadata
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 """The text that CloudTrail shows in place of a value that it does not record."""
 
-# Setting -> CloudTrail's name of the request parameter. Other settings are not recorded.
+# Maps a store's setting to the request parameter that CloudTrail records. Other settings are not recorded.
 _ASKED = {
     "role_arn": "roleArn",
     "role_session_name": "roleSessionName",

@@ -223,7 +223,7 @@ def _other_files(environ: Mapping[str, str], folder: str, token_files: Iterable[
     for path in (environ["BOTO_CONFIG"],) if "BOTO_CONFIG" in environ else _BOTO_FILES:
         yield located(path, environ, folder)
     if environ.get("AWS_CREDENTIAL_FILE"):
-        # botocore expands `~` in this path, and no variable.
+        # In this path, botocore expands `~`, but no `$NAME`.
         yield os.path.join(folder, at_home(environ["AWS_CREDENTIAL_FILE"], environ))
     for path in (*[environ.get(variable, "") for variable in _TOKEN_FILE_VARIABLES], *token_files):
         if path:

@@ -16,17 +16,18 @@ For the kinds `texts` and `command` it is a tuple. For `map` it is a tuple of pa
 Settings = Mapping[str, Setting]
 
 KeyKind = Literal[
-    "text",  # any scalar, kept as written: account ids and MFA codes never become numbers
-    "integer",  # a whole number, also as quoted or interpolated text
+    "text",  # a string as it is written: an account id or MFA code never becomes a number
+    "integer",  # a whole number, which may be quoted or the value of a variable
     "boolean",
-    "texts",  # a list of texts; one text stands for a list of one
+    "texts",  # a list of strings; a single string stands for a list of one
     "map",  # a mapping from text to text
-    "policy",  # a JSON string or a YAML mapping; the setting is its compact JSON
-    "command",  # a command line (string or list), only in allowed configurations; the setting is its argv
-    "url",  # an endpoint: AWS's, loopback, or any other in allowed configurations
-    "store",  # the name of another store; never interpolated
+    "policy",  # a JSON string or a YAML mapping, stored as compact JSON
+    # a command line (string or list), stored as its list of words; a configuration needs permission to set it
+    "command",
+    "url",  # an endpoint: AWS's, loopback or, with permission, any other
+    "store",  # the name of another store; variables in it are not replaced
     "file",  # a path, relative to the folder of the file that names it
-    "page",  # an https address that a browser opens; only in allowed configurations
+    "page",  # an https address that a browser opens; a configuration needs permission to set it
 ]
 
 

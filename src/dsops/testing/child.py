@@ -219,7 +219,7 @@ def _send(answers: IO[bytes], outcome: tuple[str, Any]) -> None:
         os._exit(0)
 
 
-def _launch() -> Any:  # the result is the module itself, which is imported together with moto
+def _launch() -> Any:  # Any: the result is a module, which is imported together with moto
     try:
         from dsops.sandbox.control import launch
     except ModuleNotFoundError as error:

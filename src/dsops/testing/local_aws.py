@@ -61,7 +61,7 @@ class Identity:
             variables["AWS_SESSION_TOKEN"] = credentials.session_token.reveal()
         return client_environment(os.environ if environ is None else environ, variables)
 
-    def boto3_session(self) -> Any:  # boto3 ships no types
+    def boto3_session(self) -> Any:  # Any: boto3 has no type hints
         """Return a boto3 Session that uses the sandbox. Raises ExtraMissing if boto3 is not installed."""
         try:
             from dsops.testing.boto import SandboxSession

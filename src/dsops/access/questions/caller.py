@@ -195,7 +195,8 @@ def known_keys(world: OrganizationFacts, caller: AccessCaller, action: str, reso
 
     The policy engine adds the keys that follow from the caller's ARN and from the time.
     """
-    # A user and a role may call with or without MFA, and any caller may call through a service.
+    # These keys may have any value: users and roles call with or without MFA, and any caller may call through an AWS
+    # service.
     context: Context = {_MFA: (), "aws:ViaAWSService": ()}
     absent: list[str] = [] if caller.principal.kind == "service" else [*_FOR_SERVICES]
     _learn_organization(context, absent, world, caller.principal.account, "aws:PrincipalOrg")

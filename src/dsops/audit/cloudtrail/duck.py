@@ -240,7 +240,7 @@ class CallDatabase:
         self.rows(f"DELETE FROM records WHERE {NO_CALL}")
         self.rows("CREATE TEMP TABLE several AS SELECT call_id FROM records GROUP BY call_id HAVING count(*) > 1")
         if self._first_row("SELECT count(*) FROM several")[0]:
-            # `row_number()` runs only on records that have copies, because it sorts all rows that it gets.
+            # `row_number()` sorts all its rows, so it runs only on calls that have several records.
             self.rows(f"""DELETE FROM records WHERE rowid IN (
                 SELECT id FROM (
                     SELECT rowid AS id, {COPIES} FROM records WHERE call_id IN (SELECT call_id FROM several))
@@ -248,7 +248,7 @@ class CallDatabase:
         self.rows("DROP TABLE several")
         self.rows("ALTER TABLE records RENAME TO calls")
         self.rows(f"CREATE TABLE uses AS WITH issues AS ({issues()})\n{uses(DUCKDB)}")
-        self.rows("CREATE VIEW issues AS SELECT * FROM uses")  # `uses` has one row for each issue
+        self.rows("CREATE VIEW issues AS SELECT * FROM uses")  # `uses` already has one row per issued session
         self.calls, first, last = self._first_row("SELECT count(*), min(call_time), max(call_time) FROM calls")
         self.first, self.last = _aware(first), _aware(last)
         self.records -= self.skipped
@@ -277,7 +277,7 @@ class CallDatabase:
         try:
             return future.result()
         except KeyboardInterrupt:
-            # The interrupt is repeated, since a statement that has not started yet ignores an interrupt.
+            # The interrupt is repeated, because a statement that has not started yet ignores it.
             while not future.done():
                 self._connection.interrupt()
                 wait([future], timeout=_AGAIN_SECONDS)

@@ -106,7 +106,9 @@ def _lost(cause: BaseException, address: TrinoAddress, query_id: str) -> DsopsEr
     why = _short(cause)
     if query_id:
         hint = "start the command again: Trino cancels a query without a client after some minutes"
-        return Unreachable(f"lost the connection to Trino at {address.short} during query {query_id}", why=why, hint=hint)
+        return Unreachable(
+            f"lost the connection to Trino at {address.short} during query {query_id}", why=why, hint=hint
+        )
     hint = "check the host and port of `--engine`"
     return Unreachable(f"no connection to Trino at {address.short}", why=why, hint=hint)
 

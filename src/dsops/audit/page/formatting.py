@@ -73,7 +73,7 @@ def duration(seconds: int) -> str:
 def moment(time: datetime) -> Markup:
     """Format a time in UTC: `2026-11-20 11:00:00`. The page says once that its times are UTC."""
     utc = time.astimezone(UTC).replace(tzinfo=None, microsecond=0)
-    # `isoformat` writes years before 1000 with four digits, `strftime` does not.
+    # `isoformat` pads years before 1000 to four digits, which `strftime` does not.
     day, _, hour = utc.isoformat(" ").partition(" ")
     return element("time", element("span", day), f" {hour}", datetime=f"{utc.isoformat()}Z")
 

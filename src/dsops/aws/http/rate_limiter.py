@@ -111,7 +111,7 @@ class RateLimiter:
             self.opens_at = max(self.opens_at, opens_at)
             if sent_at <= self._refused_at < now:
                 return
-            # Count half a request more: on average, the last accepted request was half an interval before the refusal.
+            # Half a request is added: on average, the last accepted request was half an interval before the refusal.
             accepted = self._accepted_rate(now) + 0.5 / _SMOOTHING_SECONDS
             self._peak = max(_LEAST_RATE, min(self.rate(now), accepted))
             self._refused_at = self._filled_at = now

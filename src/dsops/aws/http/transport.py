@@ -56,7 +56,7 @@ _OLDEST_LIBCURL = 0x080A00
 # headers too large.
 _RUBBISH = (1, 8, 61, 100)
 
-# From this libcurl version on, `fdset` includes one socket that belongs to libcurl itself, not to a transfer.
+# From this version on (8.21), `fdset` of libcurl also returns one socket of its own, which belongs to no transfer.
 _OWN_SOCKET_SINCE = 0x081500
 
 # CURL_VERSION_HTTP2: the bit for HTTP/2 among the features in libcurl's `version_info`.

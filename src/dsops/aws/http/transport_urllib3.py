@@ -251,7 +251,7 @@ def _failed(job: _Job, error: Exception) -> ServiceError:
         why = causes[-1].strerror
     why = why[:1].lower() + why[1:] if why[1:2].islower() else why
     if any(isinstance(cause, exceptions.ReadTimeoutError) for cause in causes):
-        # A handshake that takes too long also raises this error, before the deadline.
+        # This error is also raised before the deadline, if a TLS handshake takes too long.
         return wire.timed_out(request, connecting=monotonic() < job.deadline)
     if "NO_CERTIFICATE_OR_CRL_FOUND" in str(causes[-1]):
         return wire.trust_unusable(request)

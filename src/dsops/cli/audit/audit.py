@@ -166,25 +166,36 @@ LIST = Command(
         ),
         Flag(
             "--since",
-            ("only events after this time: `30m`, `2h`, `7d`, or a timestamp such as 2026-11-25T10:00:00Z"),
+            ("show only events after this time: `30m`, `2h`, `7d`, or a timestamp such as 2026-11-25T10:00:00Z"),
             value="TIME",
             own_variable="DSOPS_AUDIT_SINCE",
         ),
-        Flag("--event", "only events with this name: AssumeRole, Exec", value="NAME", own_variable="DSOPS_AUDIT_EVENT"),
-        Flag("--store", "only events of this store", value="NAME", own_variable="DSOPS_AUDIT_STORE"),
         Flag(
-            "--role", "only events of roles whose ARN contains this text", value="TEXT", own_variable="DSOPS_AUDIT_ROLE"
+            "--event",
+            "show only events with this name, such as AssumeRole or Exec",
+            value="NAME",
+            own_variable="DSOPS_AUDIT_EVENT",
+        ),
+        Flag("--store", "show only events of this store", value="NAME", own_variable="DSOPS_AUDIT_STORE"),
+        Flag(
+            "--role",
+            "show only events of roles whose ARN contains this text",
+            value="TEXT",
+            own_variable="DSOPS_AUDIT_ROLE",
         ),
         Flag(
             "--secret",
-            "only events of secrets whose name contains this text",
+            "show only events of secrets whose name contains this text",
             value="TEXT",
             own_variable="DSOPS_AUDIT_SECRET",
         ),
         Flag(
-            "--reason", "only events whose reason contains this text", value="TEXT", own_variable="DSOPS_AUDIT_REASON"
+            "--reason",
+            "show only events whose reason contains this text",
+            value="TEXT",
+            own_variable="DSOPS_AUDIT_REASON",
         ),
-        Flag("--failed", "only failed events", "switch", own_variable="DSOPS_AUDIT_FAILED"),
+        Flag("--failed", "show only failed events", "switch", own_variable="DSOPS_AUDIT_FAILED"),
         Flag(
             "--guard",
             "show only AWS requests of commands that ran with `dsops exec --guard`",

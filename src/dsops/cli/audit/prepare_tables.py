@@ -43,7 +43,7 @@ _LOGGED_REGION = Flag(
 )
 _ORGANIZATION = Flag(
     "--organization",
-    "with `--ddl`: the organization's id, for an organization's trail",
+    "with `--ddl`: the id of the organization, if the logs come from an organization trail",
     "filled",
     value="ID",
     own_variable="DSOPS_AUDIT_ORGANIZATION",

@@ -51,7 +51,7 @@ class Progress:
         """When the last plain line was written."""
         self._delay_seconds = delay_seconds
         self._last = ""
-        # Reentrant, because a signal handler may report while the main thread reports.
+        # The lock is reentrant, because a signal handler may report while the main thread reports.
         self._lock = threading.RLock()
         self._waits = Waits()
         self._text = ""

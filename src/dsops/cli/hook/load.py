@@ -100,8 +100,8 @@ def outcome(
     An error becomes the line for stderr. It is raised instead if `is_raised` returns true for it.
     """
     if arguments.text("--config") or runtime.environ.get(ENVIRONMENT.variable):
-        # A configuration that `--config` or DSOPS_CONFIG names would be loaded without permission. The agent would read
-        # these variables, too.
+        # These flags and variables are refused: a configuration that they name would be loaded without permission, and
+        # the agent would read them, too.
         raise UsageError(
             "the hook can't be used with `--config`, DSOPS_CONFIG or DSOPS_ENV",
             hint="unset DSOPS_CONFIG and DSOPS_ENV: the hook uses the dsops.yaml of the folder",

@@ -96,7 +96,8 @@ COMMAND = Command(
     flags=(
         Flag(
             "--man",
-            "print the manual page in troff, with the variables of all flags: `dsops help --man exec | man -l -`",
+            "print the manual page in troff, with the environment variable of each flag: `dsops help --man exec |"
+            " man -l -`",
             "switch",
             own_variable="DSOPS_HELP_MAN",
         ),

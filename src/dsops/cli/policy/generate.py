@@ -200,7 +200,7 @@ GENERATE = Command(
         ),
         Flag(
             "--store",
-            "only the policies of the role that this store assumes",
+            "print only the policies of the role that this store assumes",
             value="STORE",
             own_variable="DSOPS_POLICY_STORE",
         ),

@@ -11,7 +11,7 @@ from dsops.text import clean
 
 USER = Flag(
     "--user",
-    "the user who logs in, from `identity_center` of the seed (default: the only one)",
+    "the user who logs in: a user under `identity_center` in the seed (default: the only one)",
     value="NAME",
     own_variable="DSOPS_SANDBOX_APPROVE_USER",
 )

@@ -68,7 +68,7 @@ TAG = Flag(
 )
 TRANSITIVE = Flag(
     "--transitive",
-    "the key of a session tag that is passed on to further roles; may be repeated",
+    "the key of a session tag that later sessions of a role chain inherit; may be repeated",
     value="KEY",
     is_repeatable=True,
     own_variable="DSOPS_SANDBOX_SAML_TRANSITIVE",
@@ -93,7 +93,7 @@ ATTRIBUTE = Flag(
 OUT = Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_SANDBOX_SAML_OUT")
 METADATA = Flag(
     "--metadata",
-    "print the metadata of the sandbox's identity provider, for CreateSAMLProvider",
+    "print the SAML metadata of the sandbox's identity provider, as CreateSAMLProvider needs it",
     kind="switch",
     own_variable="DSOPS_SANDBOX_SAML_METADATA",
 )

@@ -10,7 +10,7 @@ from typing import Any
 from dsops.policy import is_negated
 from dsops.text import clean
 
-Record = Mapping[str, Any]  # Any JSON object, since it comes from a sandbox.
+Record = Mapping[str, Any]  # Any: the sandbox sends JSON objects.
 
 _NAMES = ("roleArn", "secretId", "name", "names", "userName", "groupName", "policyArn", "path", "role_name")
 """The request parameters that can name an event's resource, the most specific one first."""

@@ -33,7 +33,9 @@ LAST_EVENTS = LAST._replace(default="20")
 FOLLOW = Flag(
     "--follow", "print new calls as they are made, until Ctrl-C", kind="switch", own_variable="DSOPS_SANDBOX_FOLLOW"
 )
-ACCOUNT = Flag("--account", "only calls in the trail of this account", value="ID", own_variable="DSOPS_SANDBOX_ACCOUNT")
+ACCOUNT = Flag(
+    "--account", "show only calls in the trail of this account", value="ID", own_variable="DSOPS_SANDBOX_ACCOUNT"
+)
 ADVANCE = Flag(
     "--advance",
     "move the clock forward by this time",

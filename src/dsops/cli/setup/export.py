@@ -110,7 +110,11 @@ COMMAND = Group(
                 CONFIG,
                 SESSION_ENVIRONMENT,
                 Flag(
-                    "--store", "only this store", value="STORE", own_variable="DSOPS_EXPORT_STORE", is_repeatable=True
+                    "--store",
+                    "export only this store",
+                    value="STORE",
+                    own_variable="DSOPS_EXPORT_STORE",
+                    is_repeatable=True,
                 ),
                 Flag(
                     "--prefix",

@@ -84,7 +84,7 @@ COMMAND = Group(
             flags=(
                 Flag(
                     "--profile",
-                    "only this profile, and its source profiles",
+                    "import only this profile, and its source profiles",
                     value="NAME",
                     own_variable="DSOPS_IMPORT_PROFILE",
                     is_repeatable=True,

@@ -239,7 +239,7 @@ SSO = Command(
     flags=(
         Flag(
             "--start-url",
-            "the address of the access portal, if ~/.aws/config has several logins",
+            "the login to use, by the address of its access portal, if ~/.aws/config has several logins",
             value="URL",
             own_variable="DSOPS_LOGIN_START_URL",
         ),
@@ -252,7 +252,7 @@ SSO = Command(
         ),
         Flag(
             "--name",
-            f"template for the names of new stores; may contain {{account_id}}, too (default {DEFAULT_TEMPLATE})",
+            f"template for the names of new stores; may also contain {{account_id}} (default {DEFAULT_TEMPLATE})",
             value="TEMPLATE",
             own_variable="DSOPS_IMPORT_SSO_NAME",
         ),

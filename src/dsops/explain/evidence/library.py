@@ -70,7 +70,8 @@ class EvidenceLibrary:
             by_account.setdefault(keys.identity.account, []).append(keys)
         accounts = {*by_account, *(account for account, _, _ in self._evidence.given)}
         if ANY_ACCOUNT in accounts:
-            # The entities of a template have no account; the roles that the plan assumes determine their accounts.
+            # The users and roles of a template have no account id; the roles that the plan assumes determine their
+            # accounts.
             roles = (parse_arn(role_step.role) for role_step in self._chains.plan.steps.values())
             accounts = accounts - {ANY_ACCOUNT} | {role.account for role in roles if role is not None}
         readers = {

@@ -33,7 +33,7 @@ AWS allows seven levels: a root, five nested units and the account.
 """
 
 
-# IAM emulators often return error codes of their own for calls to Organizations.
+# AWS emulators often return error codes of their own for calls to Organizations.
 _CANT_TELL: Final = (AccessDenied, ServiceError)
 _IN_NONE: Final = AccountPlace("", "", {"scp": (), "rcp": ()}, "")
 

@@ -99,7 +99,7 @@ class RecordReader:
             )
             documents |= {uri: text for uri, text in zip(part, results, strict=True) if isinstance(text, str)}
             if all(isinstance(result, AccessDenied) for result in results):
-                break  # one permission covers all policies, so further requests would fail, too
+                break  # one permission is needed for all policies, so further requests would fail, too
         self._managed |= {uri: text for uri, text in documents.items() if uri.startswith("arn:")}
         return read_record(details, evaluation, documents, refusal)
 

@@ -38,7 +38,7 @@ def findings_of(
     if places.certainty == "missing":
         first = _not_read(places.broken, outcome, about, facts, error, has_leads=bool(places.others))
         return [first, *(_finding(part, "missing", about, (), error, unread, refusal) for part in places.others)]
-    # A finding about a type of policy that could not be read would only repeat that fact.
+    # If a type of policy could not be read, a finding about it would only repeat that.
     others = [part for part in places.others if part.found is not None or part.policy_type not in unread]
     return [
         _finding(broken, places.certainty, about, facts if broken is places.broken else (), error, unread, refusal)

@@ -136,7 +136,8 @@ def verdict(outcome: Outcome, refusal: RefusalMessage) -> Diagnosis:
     first = guessed[0]
     if first.policy_type not in unread or first.found is not None:
         return Diagnosis(first, "likely", tuple(guessed[1:]))
-    # Two things may refuse: a policy with a condition that can't be tested, or a policy that could not be read.
+    # Either of two may refuse the request: a policy with a condition that can't be tested, or a policy that could not
+    # be read.
     leads = tuple(part for part in guessed if part.found is not None and part.policy_type not in unread)
     return Diagnosis(first, "missing", leads)
 

@@ -98,11 +98,12 @@ def _of_condition(broken: Broken, about: RefusedCall, mismatches: tuple[Mismatch
     """Return the cause if only the conditions of an Allow are not met."""
     failures = failures_of(broken)
     families = [family_of(failure.key) for failure in failures]
-    # A value that the configuration can send is named before a value that only other parties can change.
+    # A condition that the configuration can meet comes before one that only others can change.
     first = min(range(len(failures)), key=lambda index: ORDER.get(families[index], len(ORDER)))
     failure, family = failures[first], families[first]
     if family == "mfa" and [lower_case(value) for value in failure.wanted] == ["false"]:
-        family = "condition"  # A condition that requires a key to be absent is rare, so it has no cause of its own.
+        # A condition that requires a missing key is rare, so it is reported as a general `condition`.
+        family = "condition"
     policy = policy_text(broken.policy_type, about)
     is_absent = failure.actual is None
     absent, different = WORDS.get(family, (f"has a condition on {failure.key} that is not met",) * 2)

@@ -169,6 +169,6 @@ def _apart(message: str) -> str:
     try:
         signed, received = (datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) for text in times.groups())
     except ValueError:
-        return ""  # the message may be any text, so a time in it may be invalid
+        return ""  # the message may be any text, so the time in it may be invalid
     minutes = round((received - signed).total_seconds() / 60)
     return f": the request was signed {abs(minutes)} min {'before' if minutes > 0 else 'after'} AWS received it"

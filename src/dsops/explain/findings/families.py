@@ -6,7 +6,7 @@ from typing import Final
 
 from dsops.policy import lower_case
 
-# Pairs of a condition key prefix and its cause. In `_CLAIMS`, the first item is a suffix.
+# Pairs of a condition key's prefix and its cause. In `_CLAIMS`, the first item is a suffix.
 _KEYS: Final = (
     ("sts:externalid", "external-id"),
     ("aws:multifactorauth", "mfa"),

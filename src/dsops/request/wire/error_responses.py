@@ -22,7 +22,7 @@ _S3_MISMATCH = (
     "The request signature we calculated does not match the signature you provided. Check your key and signing method."
 )
 _S3_MALFORMED = "The authorization header is malformed; "
-# STS's error code -> S3's code, message and status. If the message is None, S3's error has STS's message.
+# Maps STS's error code to S3's code, message and status. If the message is None, S3's error has STS's message.
 _S3: Mapping[str, tuple[str, str | None, int]] = {
     "ExpiredToken": ("ExpiredToken", "The provided token has expired.", 400),
     "IncompleteSignature": ("AuthorizationHeaderMalformed", None, 400),

@@ -61,7 +61,7 @@ VERSIONS: Mapping[str, tuple[str, ...]] = _gathered("version")
 
 
 @cache
-def _loader() -> Any:  # botocore ships no type hints, here and below
+def _loader() -> Any:  # Any, here and below: botocore has no type hints
     from botocore.loaders import Loader
 
     # Load botocore's own data only: models in the user's home directory must not change what the sandbox checks.

@@ -45,7 +45,7 @@ def read_parameters(route: Route) -> dict[str, object]:
 
 def _complete_for_sqs(
     shape: Any, parameters: dict[str, object], protocol: Protocol
-) -> None:  # botocore ships no type hints
+) -> None:  # Any: botocore has no type hints
     """Add missing list members as empty lists. Raises MissingParameter for other missing members.
 
     The lists are added because a form can't express an empty list.
@@ -57,7 +57,7 @@ def _complete_for_sqs(
             raise refusal("MissingParameter", f"The request must contain the parameter {name}.")
 
 
-def _check_payload(shape: Any, parameters: dict[str, object]) -> None:  # botocore ships no type hints
+def _check_payload(shape: Any, parameters: dict[str, object]) -> None:  # Any: botocore has no type hints
     """Raise MalformedXML if the body lacks a required element, because S3 validates bodies against a schema."""
     payload = shape.serialization.get("payload")
     if payload in parameters:

@@ -24,7 +24,7 @@ _REQUEST_ID = re.compile(r"<(RequestId|requestId|RequestID)>[^<]*(?=</\1>)")
 _NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 _NEEDS_NO_ESCAPE = re.compile("[ -%'-;=?-~]*").fullmatch
 
-# STS's error code -> the code of the same error in JSON services, where all these errors have status 400.
+# Maps STS's error code to the code of the same error in JSON services, where all these errors have status 400.
 _JSON_CODES = {
     "AccessDenied": "AccessDeniedException",
     "ExpiredToken": "ExpiredTokenException",

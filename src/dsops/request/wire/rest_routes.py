@@ -95,7 +95,7 @@ def _templates(service: str, *, has_query: bool) -> Mapping[str, Sequence[_Templ
     return by_method
 
 
-def _template(operation: str, model: Any) -> _Template:  # botocore ships no type hints
+def _template(operation: str, model: Any) -> _Template:  # Any: botocore has no type hints
     path, _, query = model.http["requestUri"].partition("?")
     parts = _LABEL.split(path)  # the parts are: text, label, "+" or "", text, label, ...
     pattern = re.escape(parts[0])

@@ -30,13 +30,13 @@ _SINGULARS: Final = {
 """Member in the model -> the member's name on the wire, in the singular."""
 
 
-def written_name(name: str, shape: Any) -> str:  # botocore ships no type hints
+def written_name(name: str, shape: Any) -> str:  # Any: botocore has no type hints
     """Return a member's name on the wire; for a list of structures this is the structure's name."""
     if name in _SINGULARS:
         return _SINGULARS[name]
     return str(shape.member.name) if shape.type_name == "list" else name
 
 
-def entry_names(shape: Any) -> tuple[str, str]:  # botocore ships no type hints
+def entry_names(shape: Any) -> tuple[str, str]:  # Any: botocore has no type hints
     """Return the names on the wire of the key and the value in a map entry."""
     return ("Key" if shape.name == "TagMap" else "Name"), "Value"

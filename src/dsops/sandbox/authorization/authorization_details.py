@@ -34,7 +34,7 @@ from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.authorization.authorization_records import Owner, Record
 from dsops.sandbox.authorization.authorizer import FULL_RIGHTS, NO_ROLE, RecordedDecision
 
-Json = dict[str, Any]  # any JSON object
+Json = dict[str, Any]  # Any: the values of a JSON object
 
 _KINDS: Final[Mapping[PolicyType, str]] = {
     "resource control policy": "RESOURCE_CONTROL_POLICY",

@@ -175,7 +175,7 @@ def _answer(operation: str, proof: IdentityProof) -> dict[str, Value]:
     return {
         "SubjectFromWebIdentityToken": proof.subject,
         "Audience": proof.audience,
-        # AWS returns the provider's ARN (seen), although the API Reference says that it returns the token's `iss`.
+        # AWS was seen to return the provider's ARN, although the API Reference says that it returns the token's `iss`.
         "Provider": proof.provider,
     }
 

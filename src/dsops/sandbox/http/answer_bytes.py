@@ -51,7 +51,7 @@ def failure_parts(asked: Parser, server: str, now: float) -> tuple[bytes, bytes]
     return _error(error, asked.answer_version, server, now)
 
 
-def _error(error: Any, version: str, server: str, now: float) -> tuple[bytes, bytes]:  # waitress ships no types
+def _error(error: Any, version: str, server: str, now: float) -> tuple[bytes, bytes]:  # Any: waitress has no type hints
     status, headers, body = error.to_response(server)
     headers = (
         ("Connection", "close"),

@@ -149,7 +149,7 @@ def _field(line: bytes) -> tuple[str, str]:
     return match["name"].decode("ascii").lower(), match["value"].strip(b" \t").decode("latin-1")
 
 
-def parser_limits(max_body: int) -> Any:  # waitress ships no types
+def parser_limits(max_body: int) -> Any:  # Any: waitress has no type hints
     """Return waitress's settings for `Parser`. `max_body` is the maximum size of a request body in bytes."""
     return Adjustments(
         max_request_body_size=max_body,

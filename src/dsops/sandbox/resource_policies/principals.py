@@ -43,7 +43,7 @@ def replace_principal(carriers: Iterable[Carrier], old: str, new: str) -> None:
         carrier.write(json.dumps(document))
 
 
-def _places(document: Any, kind: str) -> Iterator[tuple[dict[str, Any], str]]:  # `document` is any JSON value
+def _places(document: Any, kind: str) -> Iterator[tuple[dict[str, Any], str]]:  # Any: `document` may be any JSON value
     """Yield (principals, key) for each principal element that has an entry of this type, such as `"AWS": ...`."""
     statements = document.get("Statement", []) if isinstance(document, dict) else []
     for statement in [statements] if isinstance(statements, dict) else statements:

@@ -40,5 +40,6 @@ def readable_queue_policy(text: str) -> str:
     return json.dumps(document) if changed else text
 
 
-def _arn(resource: Any, instead: str) -> Any:  # any JSON; values that are not strings are left to the policy validation
+# Any: `resource` may be any JSON value; only the policy validation refuses other types than strings
+def _arn(resource: Any, instead: str) -> Any:
     return instead if isinstance(resource, str) and resource != "*" and not resource.startswith("arn:") else resource

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-Element = Any  # lxml ships no types
+Element = Any  # Any: lxml has no type hints
 
 ASSERTION: Final = "urn:oasis:names:tc:SAML:2.0:assertion"
 PROTOCOL: Final = "urn:oasis:names:tc:SAML:2.0:protocol"
@@ -39,7 +39,7 @@ def parse(content: bytes) -> Element:
         raise ValueError("it is not XML") from error
 
 
-def strict_parser() -> Any:  # Any: lxml has no type annotations
+def strict_parser() -> Any:  # Any: lxml has no type hints
     """Return a parser that rejects DTDs, expands no entities and opens no connection.
 
     The whole document is parsed with such a parser, and later the signed part again.

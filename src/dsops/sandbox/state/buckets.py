@@ -61,7 +61,7 @@ def _no() -> bool:
 
 
 @cache
-def _models() -> Any:  # a module has no static type
+def _models() -> Any:  # Any: the type of a module that is imported late
     """Return moto's S3 models with a bucket class that permits every action.
 
     The sandbox has already authorized the request. moto's own bucket policy check supports neither principals nor

@@ -244,7 +244,7 @@ class Estate:
 
     def _backend(
         self, backends: Any, place: SecretLocation
-    ) -> Any:  # each service's backends have a type of their own in moto
+    ) -> Any:  # Any: in moto, each service has a backend class of its own
         """Return the service's backend for an account and region; None if the sandbox has no such backend."""
         if place.account not in self._world.partitions:
             return None
@@ -254,7 +254,8 @@ class Estate:
             return None
 
 
-def _default_key(encryption: Mapping[str, Any] | None) -> str:  # `encryption` is the parsed XML of PutBucketEncryption
+# Any: `encryption` is the parsed XML of PutBucketEncryption
+def _default_key(encryption: Mapping[str, Any] | None) -> str:
     rule = encryption["Rule"] if encryption else {}
     default: Mapping[str, str] = rule.get("ApplyServerSideEncryptionByDefault", {}) if isinstance(rule, dict) else {}
     return default.get("KMSMasterKeyID", "") if default.get("SSEAlgorithm", "").startswith("aws:kms") else ""

@@ -73,7 +73,7 @@ def prepare() -> None:
         )
 
 
-def _run_nothing(settings: dict[str, Any]) -> None:  # `settings` is moto's own dictionary
+def _run_nothing(settings: dict[str, Any]) -> None:  # Any: `settings` is moto's own dictionary
     """Turn off the execution of functions, jobs and state machines, which would use Docker or the real AWS."""
     for part in ("lambda", "batch"):
         settings[part] = {"use_docker": False}
@@ -172,7 +172,7 @@ def _checked_headers(headers: Mapping[str, Any]) -> dict[str, str]:
 
 
 @cache
-def _serializer(protocol: Protocol) -> Any:  # botocore ships no types
+def _serializer(protocol: Protocol) -> Any:  # Any: botocore has no type hints
     from botocore.serialize import create_serializer
 
     return create_serializer(protocol, include_validation=False)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @cache
-def iam_models() -> Any:  # a module has no static type; `world` annotates the backends
+def iam_models() -> Any:  # Any: the module has no static type; `world` annotates its backends
     """Return moto's IAM models with user boundaries, AWS's format of unique ids, and policies for root users."""
     pattern = _know_every_partition()
     from moto.core.serialize import never_return, url_encode
@@ -115,7 +115,7 @@ def _know_every_partition() -> str:
     return utils.ARN_PARTITION_REGEX
 
 
-def _accept_numbers(validator: Any) -> None:  # `validator` is moto's class, whose check methods are private
+def _accept_numbers(validator: Any) -> None:  # Any: `validator` is a class of moto whose check methods are private
     """Let moto's validator accept numbers as condition values, as IAM's grammar does."""
     for name in ("_validate_condition_syntax", "_legacy_parse_statement"):
         check = getattr(validator, name)

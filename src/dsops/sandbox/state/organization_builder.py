@@ -53,7 +53,7 @@ class SeedOrganization(NamedTuple):
 
 
 @cache
-def organization_models() -> Any:  # a module has no static type
+def organization_models() -> Any:  # Any: the type of a module that is imported late
     """Check moto's Organizations models and return them.
 
     The returned models accept IAM for trusted access and for delegated administrators. Raises SandboxUnavailable if

@@ -72,7 +72,7 @@ def roles_of(backend: moto_iam.IAMBackend) -> RoleTable:
     return cast("RoleTable", backend.roles)
 
 
-def keep_roles_by_name(models: Any) -> None:  # moto's module has no static type
+def keep_roles_by_name(models: Any) -> None:  # Any: a module of moto, which has no static type
     """Let moto's IAM backends keep their roles in a RoleTable."""
     backend_class = models.IAMBackend
     if isinstance(vars(backend_class).get("roles"), property):
@@ -115,7 +115,7 @@ def _list_roles(
     return roles[start:end], str(end) if end < len(roles) else None
 
 
-def write_role_lists(responses: Any) -> None:  # moto's class has no static type
+def write_role_lists(responses: Any) -> None:  # Any: a class of moto, which has no static type
     """Make moto's IAM response class serialize the result of ListRoles with `_role_list`."""
 
     def list_roles(self: Any) -> str:

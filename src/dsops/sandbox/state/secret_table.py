@@ -80,7 +80,7 @@ def _name_in(key: str) -> str:
     return get_secret_name_from_partial_arn(key)
 
 
-def keep_secrets_by_name(models: Any) -> None:  # moto's module has no static type
+def keep_secrets_by_name(models: Any) -> None:  # Any: a module of moto, which has no static type
     """Let moto's backends of Secrets Manager keep their secrets in a SecretTable."""
     models.SecretsStore = SecretTable
 

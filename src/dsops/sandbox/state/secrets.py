@@ -268,7 +268,7 @@ class SecretStorage:
 
 
 @cache
-def _secrets_models() -> Any:  # a module has no static type
+def _secrets_models() -> Any:  # Any: the type of a module that is imported late
     from moto.secretsmanager import models
 
     return models

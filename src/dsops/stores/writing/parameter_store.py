@@ -209,7 +209,9 @@ def _checked(step: Step, key: str) -> str:
             hint="write the name, with the `/` at its beginning if it has one",
         )
     if ":" in key:
-        raise UsageError(f"`{key}` names a version of a parameter", hint=f"write `{key.partition(':')[0]}`, without the version")
+        raise UsageError(
+            f"`{key}` names a version of a parameter", hint=f"write `{key.partition(':')[0]}`, without the version"
+        )
     return key
 
 

@@ -102,7 +102,7 @@ def _from_list(
 
     from dsops.cli.framework.picker.list_box import ListBox
 
-    # Keys typed before the list was visible must not choose: they may be the next line of a pasted text.
+    # Keys that were typed before the list was visible must not select an entry: they may be the rest of a pasted text.
     termios.tcflush(descriptor, termios.TCIFLUSH)
     box = ListBox(question, matcher, with_session=with_session, takes_several=takes_several, is_utf8=_is_utf8(environ))
     return box.show(descriptor)
@@ -114,7 +114,7 @@ def _is_utf8(environ: Mapping[str, str]) -> bool:
     if environ.get("LC_CTYPE") == "C.UTF-8" and environ.get("LANG", "") in _NO_LOCALE:
         names.remove(
             "LC_CTYPE"
-        )  # Python itself may have set LC_CTYPE (PEP 538), which says nothing about the terminal.
+        )  # LC_CTYPE alone says nothing about the terminal: Python itself may have set it (PEP 538).
     locale = next((environ[name] for name in names if environ.get(name)), "")
     return "UTF8" in locale.upper().replace("-", "")
 

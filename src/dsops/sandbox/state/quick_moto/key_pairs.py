@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 
-def generate_key_pairs_late(models: Any) -> None:  # moto's module has no static type
+def generate_key_pairs_late(models: Any) -> None:  # Any: a module of moto, which has no static type
     """Make CreateKey in moto's KMS independent of the time that a key pair takes: 80 ms for RSA.
 
     moto generates a pair for each key, also for a symmetric one. Only Sign, Verify and GetPublicKey use it.

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import Any
 
 
-def keep_bodies(models: Any) -> None:  # moto's module has no static type
+def keep_bodies(models: Any) -> None:  # Any: a module of moto, which has no static type
     """Make moto's S3 objects share the bytes of a request.
 
     moto copies a body into a temporary file when it stores an object, and again for the ETag and for each read. BytesIO

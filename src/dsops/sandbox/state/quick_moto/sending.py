@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def send_without_counting(models: Any) -> None:  # moto's module has no static type
+def send_without_counting(models: Any) -> None:  # Any: a module of moto, which has no static type
     """Make the duration of SendMessage in moto's SQS independent of the number of messages in the queue.
 
     moto needs only `ContentBasedDeduplication` (an attribute of FIFO queues), but it computes all attributes of the
