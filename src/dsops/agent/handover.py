@@ -79,7 +79,8 @@ def _listener(connection: "_socket.socket", written: int) -> "client.Begun":
 
 def _connection(descriptor: int) -> "_socket.socket":
     """Return the launcher's connection. Raises OSError unless an agent of this user is at its other end."""
-    if descriptor <= 2 or S_IFMT(os.fstat(descriptor).st_mode) != S_IFSOCK:  # 0 to 2 are the standard streams
+    # 0 to 2 are the standard streams, which are not handed over
+    if descriptor <= 2 or S_IFMT(os.fstat(descriptor).st_mode) != S_IFSOCK:
         raise OSError("no descriptor of the launcher")
     connection = _socket.socket(fileno=descriptor)
     if connection.family != _socket.AF_UNIX or client.peer_uid(connection) != os.geteuid():

@@ -71,7 +71,7 @@ def plan_of_session(
 
 
 def _recorded_policy(path: str) -> str:
-    # Imported only for a store with `session_policy_recording`: the import reads AWS's service reference.
+    # Imported only for a store with `session_policy_recording`, because the import reads AWS's service reference.
     from dsops.recording.session import recorded_session_policy
 
     return recorded_session_policy(path)

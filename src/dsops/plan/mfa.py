@@ -63,7 +63,7 @@ def share_mfa_sessions(
                 why = f"for {LASTING_SECONDS // 3600} hours" if lasts else "a code works once"
                 more = f" and {len(others)} more of the configuration" if others else ""
                 findings.notes.append(f"one MFA session of {_serial(session)} serves {names}{more}: {why}")
-    # Order: the long-term keys, then the MFA sessions requested with them, then the steps that use the sessions.
+    # The order is: long-term keys, then the MFA sessions requested with them, then the steps that use these sessions.
     keys = {name: draft for name, draft in drafts.by_name.items() if draft.type.gives_long_term}
     drafts.by_name = {**keys, **shared, **drafts.by_name}
     _check_fixed_codes(drafts, session_of, findings)

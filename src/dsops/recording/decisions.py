@@ -95,7 +95,7 @@ def _resource(question: DecidedQuestion, any_text: str, any_character: str) -> s
     # A client can send the characters that stand for unknown parts. They must not become wildcards of a policy.
     text = question.resource.replace(ANY_RUN, "\ufffd").replace(ANY_ONE, "\ufffd")
     if question.action.lower().startswith("s3:"):
-        return text  # S3's ARNs have no unknown parts, and keys may have any character.
+        return text  # S3's ARNs have no unknown parts, and an object key may contain any character.
     for character, wildcard in ((any_text, ANY_RUN), (any_character, ANY_ONE)):
         text = text.replace(character, wildcard) if character else text
     return text

@@ -14,7 +14,7 @@ KEYS = {
     "AWS_SESSION_TOKEN": "aws_session_token",
 }
 
-# `[DEFAULT]` is no profile: Python's configparser adds the keys of this section to all other sections.
+# `[DEFAULT]` can't be a profile: Python's configparser adds the keys of this section to all other sections.
 _NAME = re.compile(r"(?!DEFAULT$)[\w.@+/-]+", re.ASCII)
 
 # Programs differ in how they read blanks, quotes and `#` in a value. No AWS key or token contains such a character.

@@ -86,7 +86,7 @@ def ambient_of(environ: Mapping[str, str], key: bytes, folder: str) -> Callable[
         config, credentials = (content(find(environ, folder)) for find in (config_file, credentials_file))
         related = related_sections(config, credentials, [profile] if profile else _profiles_of(environ))
         if related is None or related.values("credential_process"):
-            # A credential_process may use any profile: `aws configure export-credentials --profile other`.
+            # A credential_process may use any other profile: `aws configure export-credentials --profile other`.
             token_files = related.values("web_identity_token_file") if related else set[str]()
             evidence = _evidence_of_files(environ, folder, config, credentials, token_files)
         else:
@@ -193,7 +193,7 @@ def _evidence_of_files(
     environ: Mapping[str, str], folder: str, config: bytes, credentials: bytes, token_files: set[str]
 ) -> Iterator[str]:
     """Yield everything that botocore or a credential_process may read for any profile, such as these token files."""
-    # A credential_process may read any variable, and any file in its folder.
+    # A credential_process may read any variable and any file in its folder, so both are part of the identity.
     has_process = b"credential_process" in (config + credentials).lower()
     if has_process:
         yield folder

@@ -45,7 +45,7 @@ def identify(settings: Settings, environ: Mapping[str, str], digest_of: Callable
         browser = [f"{name}={environ.get(name, '')}" for name in _BROWSER_VARIABLES]
         return Proof(source, digest_of(("saml login", str(settings["saml_login_url"]), *browser)), is_fetched=True)
     if "saml_process" in settings:
-        # A command may read any variable, and any file in its folder.
+        # The command may read any variable and any file in its folder, so both are part of the identity.
         command = [*_words(settings), str(settings.get("saml_process_folder", ""))]
         variables = [f"{name}={environ[name]}" for name in sorted(environ)]
         return Proof(source, digest_of(("saml command", *command, *variables)), is_fetched=True)

@@ -18,7 +18,8 @@ from dsops.audit.cloudtrail.dialects import ATHENA
 _PLACES: Final[Mapping[str, str]] = {
     "eventName": "api.operation",
     "eventSource": "api.service.name",
-    # The name of the feature is the category; in AWS's published example it is a list of all categories.
+    # OCSF stores CloudTrail's event category as the feature's name. AWS's published example has a list of all
+    # categories there, which gives NULL.
     "eventCategory": "CASE WHEN metadata.product.feature.name NOT LIKE '%,%' THEN metadata.product.feature.name END",
     "errorCode": "api.response.error",
     "eventID": "metadata.uid",

@@ -38,7 +38,8 @@ class AthenaTarget(NamedTuple):
 
 def whole(question: AuditQuestion, options: QuestionOptions, dialect: Dialect, source: str, where: str = "") -> str:
     """Return one SELECT over `source`, the engine's table or list of files; `where` limits the records."""
-    # The column `managementevent` is missing in the table of AWS's documentation, so only `events` needs it.
+    # The table in AWS's documentation has no column `managementevent`. Only the question `events`, which needs the
+    # column, reads it.
     without = () if "category" in question.columns or dialect == DUCKDB else ("is_management",)
     relations = {
         "fields": fields(dialect, source, where, without=without),

@@ -86,7 +86,7 @@ def _of_connection(error: Exception, address: TrinoAddress, credentials: TrinoCr
     if status in ("401", "403"):
         return _not_accepted(address, credentials)
     if isinstance(cause, requests.exceptions.SSLError):
-        hint = "if a private CA signed it, name its certificates with SSL_CERT_FILE"
+        hint = "if a private CA signed the server's certificate, name the CA's certificates with SSL_CERT_FILE"
         return TlsRefused(f"the TLS connection to {address.short} failed", why=_short(cause), hint=hint)
     if isinstance(cause, requests.exceptions.InvalidSchema):
         hint = "set `http-server.process-forwarded=true` in the coordinator, if a load balancer is in front of it"

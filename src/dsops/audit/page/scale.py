@@ -69,7 +69,7 @@ def bins_of(times: Iterable[datetime]) -> Bins:
         number = (last - start) // step + 1
         if number <= MOST_BINS:
             return Bins(start, step, number)
-    raise AssertionError  # not reached: the series of steps is infinite
+    raise AssertionError  # never reached, because the series of steps is infinite
 
 
 def usual_span(times: Sequence[datetime]) -> tuple[datetime, datetime] | None:
@@ -98,7 +98,7 @@ def time_ticks(bins: Bins) -> Mapping[int, str]:
         places = range(max(first, _YEAR_1), min(bins.end, _YEAR_10000), step)
         if step >= bins.step and len(places) <= (_MOST_TICKS if bins.end - bins.start <= _LONG else _MOST_LONG_TICKS):
             return {place: _label(place, step, bins) for place in places}
-    raise AssertionError  # not reached: the series of steps is infinite
+    raise AssertionError  # never reached, because the series of steps is infinite
 
 
 def span_words(bins: Bins) -> str:

@@ -45,7 +45,7 @@ def for_certificate(why: str) -> str:
         return "the certificate is for another name: check the address, and what answers there"
     if "expired" in why:
         return "the server's operator has to renew the certificate, unless this machine's clock is wrong"
-    return "if a company proxy or a private CA signed it, name its certificates with AWS_CA_BUNDLE"
+    return "if a company proxy or a private CA signed the certificate, name its CA certificates with AWS_CA_BUNDLE"
 
 
 def _region_in(host: str) -> str:

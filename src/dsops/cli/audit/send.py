@@ -23,7 +23,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         sender = send_all(settings, runtime.environ, clock)
     except FileNotFoundError:
         raise UsageError(
-            "the audit trail is empty", hint="the first run that uses a role or a secret writes to it"
+            "the audit trail is empty",
+            hint="the first command that uses a role or a secret writes an event to the trail",
         ) from None
     _tell(sender, as_json=arguments.switch("--json"))
     failures = [

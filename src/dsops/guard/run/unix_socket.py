@@ -103,5 +103,6 @@ def _remove_unused(path: str) -> None:
         except OSError:
             pass
     raise UsageError(
-        f"another process listens on the socket {path}", hint="stop it, or name another file with `--listen unix:PATH`"
+        f"another process listens on the socket {path}",
+        hint="stop that process, or name another file with `--listen unix:PATH`",
     )

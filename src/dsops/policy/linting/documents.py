@@ -124,7 +124,8 @@ def compact_length(document: DocumentView) -> int:
 
 
 def _check_version(document: DocumentView, findings: FindingCollector) -> None:
-    if document.has_variables or document.version not in {"", "2008-10-17"}:  # The grammar refuses other versions.
+    # The grammar check reports other versions.
+    if document.has_variables or document.version not in {"", "2008-10-17"}:
         return
     places = [place for view in document.statements for place in _variables(view)]
     for line, path in places:
@@ -150,7 +151,8 @@ def _variables(view: View) -> list[tuple[int, str]]:
 
 
 def _check_sids(document: DocumentView, findings: FindingCollector) -> None:
-    if document.kind not in {"resource", "scp", "rcp"}:  # For other kinds, the grammar refuses repeated Sids.
+    # For other kinds of policy, the grammar check reports repeated Sids.
+    if document.kind not in {"resource", "scp", "rcp"}:
         return
     lines: dict[str, int] = {}
     for view in document.statements:

@@ -79,7 +79,7 @@ def _check_others(view: View, findings: FindingCollector) -> None:
 
 def _check_arn(scalar: Scalar, view: View, document: DocumentView, findings: FindingCollector) -> None:
     parts = _split(scalar.text)
-    if len(parts) < 3 or parts[0] != "arn":  # The text is `*`, or the grammar check reports it.
+    if len(parts) < 3 or parts[0] != "arn":  # This is `*`, or a malformed ARN, which the grammar check reports.
         return
     path = view.element("Resource")
     if any("${" in part for part in parts[1:5]):

@@ -144,7 +144,7 @@ def _added(decision: Decision, reason: Reason, texts: Documents) -> PolicyChange
     if resource == "*":
         opens = f"{request.action} on every resource"
     else:
-        # A key of S3 may contain characters that have a meaning in policies.
+        # An S3 object key may contain characters that have a meaning in policies.
         resource = "".join(f"${{{letter}}}" if letter in "*?$" else letter for letter in resource)
     statement: dict[str, object] = {"Effect": "Allow", "Action": request.action, "Resource": resource}
     if reason.policy_type in ("role trust policy", "resource-based policy"):

@@ -88,7 +88,7 @@ class _Asked(NamedTuple):
     def _decision(self, caller: Caller, context: Context, role: Role) -> Decision:
         parameters = {"RoleArn": role.arn, "RoleSessionName": _SESSION_NAME}
         turn = AuthenticatedRequest(caller, "AssumeRole", parameters, context, self.now, "")
-        # Roles with the same trust policy share its parsed form, because its name is the same as well.
+        # Roles with the same trust policy share one parsed policy, because they also share its name.
         trust = StoredPolicy("the role's trust policy", role.trust)
         keys = assume_context(turn, role, PassedTags((), (), ()), "", None)
         return self.judge.weigh(caller, AuthorizationQuestion("sts:AssumeRole", role.arn, role.account, keys, trust))[0]

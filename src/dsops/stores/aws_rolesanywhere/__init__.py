@@ -75,7 +75,7 @@ def region_of(settings: Settings) -> str:
 def _signer_parts(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     words = settings.get("sign_process")
     if isinstance(words, tuple):
-        # The command may use any variable, and any file in its folder.
+        # The command may use any variable and any file in its folder, so both are part of the identity.
         command = [word for word in words if isinstance(word, str)]
         variables = [f"{name}={environ[name]}" for name in sorted(environ)]
         return ["command", *command, str(settings.get("sign_process_folder", "")), *variables]
