@@ -29,7 +29,9 @@ from dsops.access.facts.memory import without_collection  # noqa: E402
 from dsops.access.questions.assuming import Assumptions  # noqa: E402
 from dsops.access.questions.caller import caller_of  # noqa: E402
 from dsops.access.questions.evaluator import Evaluator  # noqa: E402
+from dsops.access.questions.outside import public_uses  # noqa: E402
 from dsops.access.questions.path import ways_from  # noqa: E402
+from dsops.access.questions.what_can import what_can  # noqa: E402
 from dsops.access.questions.who_can import WhoCan, who_can  # noqa: E402
 from tests.unit.access.company import READ, Company  # noqa: E402
 
@@ -46,6 +48,8 @@ CHANGED: Final = "load and `who-can` after a change to one account"
 COMMAND: Final = "the same as a command: `dsops access who-can`"
 OPEN: Final = "`who-can` if all roles trust `*`"
 WAYS: Final = "all roles that one user can become (`what-can`, `path`)"
+WHAT: Final = "`what-can` of one user"
+PUBLIC: Final = "`public`"
 ALL: Final = "all pairs of a caller and a role"
 MEMORY: Final = "memory after `who-can`"
 MEMORY_ALL: Final = "memory with all pairs"
@@ -80,6 +84,8 @@ class Measurement:
         start = caller_of(world.identities[f"arn:aws:iam::{self._company.security}:user/dev-0"])
         fresh = Assumptions(Evaluator(world, datetime.now(UTC)))
         self._timed(WAYS, lambda: ways_from(fresh, start))
+        self._timed(WHAT, lambda: what_can(*_questions(world), start))
+        self._timed(PUBLIC, lambda: public_uses(*_questions(world)))
         self._timed(ALL, lambda: [assumptions.of(arn) for arn in world.identities])
         self._costs[MEMORY_ALL] = _megabytes()
         return self._costs
@@ -111,6 +117,12 @@ class Measurement:
         found = {way.caller.name for way in answer.ways}
         if found != self._company.readers:
             raise SystemExit(f"wrong answer: {sorted(found ^ self._company.readers)}")
+
+
+def _questions(world: OrganizationFacts) -> tuple[Evaluator, Assumptions]:
+    """Return what answers questions, without earlier answers."""
+    evaluator = Evaluator(world, datetime.now(UTC))
+    return evaluator, Assumptions(evaluator)
 
 
 def _megabytes() -> float:

@@ -1,4 +1,4 @@
-"""Write seed.yaml: the 40 accounts of a made-up company, with three mistakes in their policies.
+"""Write seed.yaml: the 40 accounts of a made-up company, with four mistakes in their policies.
 
 Run it as `python make.py > seed.yaml`.
 """
@@ -75,6 +75,19 @@ def workload(team: str, stage: str) -> dict[str, Any]:
         account["roles"]["VendorMonitoring"] = {
             "trust": trust({"AWS": f"arn:aws:iam::{VENDOR}:root"}),
             "policies": [policy({"Action": ["cloudwatch:Get*", "secretsmanager:Get*"], "Resource": "*"})],
+        }
+    if (team, stage) == ("reports", "prod"):
+        # Mistake 4: a role that runs functions may pass any role to them, the administrators' one, too.
+        functions = ["iam:PassRole", "lambda:CreateFunction", "lambda:InvokeFunction"]
+        account["roles"] |= {
+            "ReportBuilder": {
+                "trust": trust({"AWS": f"arn:aws:iam::{production(team)}:root"}),
+                "policies": [policy({"Action": functions, "Resource": "*"})],
+            },
+            "Maintenance": {
+                "trust": trust({"Service": "lambda.amazonaws.com"}),
+                "policies": [policy({"Action": "*", "Resource": "*"})],
+            },
         }
     return account
 
@@ -167,5 +180,5 @@ def lines(value: object, indent: int = 0, depth: int = 4) -> list[str]:
 
 
 if __name__ == "__main__":
-    print("# 40 accounts of a made-up company, with three mistakes. Written by make.py.")
+    print("# 40 accounts of a made-up company, with four mistakes. Written by make.py.")
     print("\n".join(lines(company())))

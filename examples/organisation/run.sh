@@ -28,5 +28,8 @@ allowed 'dsops access who-can secretsmanager:GetSecretValue prod/payments/db --f
 say "a local AWS agrees: ada gets the value"
 dsops sandbox run --seed seed.yaml -- sh run.sh in-sandbox
 
+say "4: who can become more than it is? A role passes an administrator's role to a function of its own"
+allowed 'dsops access escalations --from seed.yaml --prove'
+
 say "a pull request changes the trust of a role: what does it open and close?"
 found 'dsops access diff --plan pull-request.json --from seed.yaml --fail-on new-access'

@@ -11,7 +11,6 @@ import pytest
 from dsops.access.facts.documents import Documents
 from dsops.access.facts.memory import without_collection
 from dsops.access.facts.world import PolicyDocument
-from dsops.policy import check_policy
 from tests.unit.access.company import READ, Company
 from tests.unit.access.test_scale import facts_of
 from tests.unit.access.worlds import ask, policy
@@ -72,10 +71,10 @@ def test_only_policies_on_the_way_are_parsed(tmp_path: Path) -> None:
     company = Company(120)
     facts = facts_of(company, tmp_path)
 
-    with patch("dsops.access.facts.world.check_policy", wraps=check_policy) as parse:
+    with patch.object(PolicyDocument, "_checked", autospec=True, side_effect=PolicyDocument._checked) as parse:
         ask(facts, READ, company.secret)
 
-    names = [call.kwargs["name"] for call in parse.call_args_list]
+    names = [call.args[0].name for call in parse.call_args_list]
     parsed = {name.split(":")[4] for name in names if name.endswith(":user/dev-0")}
     assert {company.security, company.first, company.last} == parsed
 

@@ -51,7 +51,7 @@ class Comparison(NamedTuple):
     opened: tuple[AccessChange, ...]
     closed: tuple[AccessChange, ...]
     gaps: tuple[Gap, ...]
-    """The facts of the state after the change that could not be read."""
+    """The facts of the state after the change that could not be read, and what the search for escalations left out."""
     left_out: int
     """The number of questions that were not asked, because there are too many."""
     escalations: tuple[Escalation, ...] = ()
@@ -128,7 +128,8 @@ def compare(
     if not has_escalations:
         return found
     earlier, later = ((side.evaluator, side.assumptions) for side in sides)
-    return found._replace(escalations=new_escalations(earlier, later))
+    escalations, gaps = new_escalations(earlier, later)
+    return found._replace(escalations=escalations, gaps=(*found.gaps, *gaps))
 
 
 def _roles_assumed_otherwise(sides: tuple[_Side, _Side], changed: tuple[PolicyDocument, ...]) -> tuple[str, ...]:

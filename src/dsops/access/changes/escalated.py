@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from dsops.access.escalations.find import Escalation, Escalations
 from dsops.access.escalations.table import ESCALATION_RULES
+from dsops.access.facts.world import Gap
 from dsops.access.questions.assuming import Assumptions
 from dsops.access.questions.evaluator import Evaluator
 
@@ -11,24 +14,33 @@ Questions = tuple[Evaluator, Assumptions]
 """What answers questions about one side of a change."""
 
 
-def new_escalations(before: Questions, after: Questions) -> tuple[Escalation, ...]:
+def new_escalations(before: Questions, after: Questions) -> tuple[tuple[Escalation, ...], tuple[Gap, ...]]:
     """Return the escalations after the change whose principal has none by the same rule before it.
 
-    Escalations that depend on facts that could not be read are left out on both sides.
+    Escalations that depend on facts that could not be read are left out on both sides. The second value tells which
+    principals a search left out.
     """
-    known = {_key(escalation) for escalation in _escalations(before)}
+    earlier, later = _searched(before), _searched(after)
+    known = {_key(escalation) for escalation in earlier.found}
+    unknown = {identity.arn for identity in earlier.search.left_out}
     new: dict[tuple[str, str], Escalation] = {}
-    for escalation in _escalations(after):
-        if _key(escalation) not in known:
+    for escalation in later.found:
+        if _key(escalation) not in known and escalation.caller.name not in unknown:
             new.setdefault(_key(escalation), escalation)
-    return tuple(new.values())
+    gaps = dict.fromkeys(filter(None, (earlier.search.gap(), later.search.gap())))
+    return tuple(new.values()), tuple(gaps)
 
 
-def _escalations(questions: Questions) -> list[Escalation]:
+class _Searched(NamedTuple):
+    search: Escalations
+    found: list[Escalation]
+
+
+def _searched(questions: Questions) -> _Searched:
     evaluator, assumptions = questions
-    rules = [rule for rule in ESCALATION_RULES if rule.target != "assumed"]
-    found = Escalations(evaluator, assumptions, rules).find(evaluator.world.identities.values())
-    return [escalation for escalation in found if escalation.verdict != "unknown"]
+    search = Escalations(evaluator, assumptions, [rule for rule in ESCALATION_RULES if rule.target != "assumed"])
+    found = search.find(evaluator.world.identities.values())
+    return _Searched(search, [escalation for escalation in found if escalation.verdict != "unknown"])
 
 
 def _key(escalation: Escalation) -> tuple[str, str]:

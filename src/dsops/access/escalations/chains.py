@@ -9,7 +9,7 @@ from typing import NamedTuple
 from dsops.access.escalations.find import Escalation
 from dsops.access.escalations.gains import Gains
 from dsops.access.facts.world import IamIdentity
-from dsops.access.questions.assuming import Assumptions
+from dsops.access.questions.assuming import Assumptions, Settled
 from dsops.access.questions.caller import AccessCaller
 
 
@@ -23,11 +23,13 @@ class RouteToRole(NamedTuple):
 
 def routes_to(assumptions: Assumptions, gains: Gains, identity: IamIdentity) -> Iterator[RouteToRole]:
     """Yield the callers who can assume a role and do not already reach an administrator of its account."""
-    seen = {identity.arn}
+    settled = Settled()
+    seen = settled.names
+    seen.add(identity.arn)
     waiting: deque[tuple[str, tuple[str, ...]]] = deque([(identity.arn, (identity.arn,))])
     while waiting:
         arn, roles = waiting.popleft()
-        for assumption in assumptions.of(arn):
+        for assumption in assumptions.of(arn, settled):
             caller = assumption.caller
             if caller.name in seen or not assumption.answer.is_possible:
                 continue
@@ -52,7 +54,7 @@ def steps_to_administrator(
             target = identities.get(each.target)
             if each.caller.name in steps or target is None:
                 continue
-            behind = [steps[member.arn] for member in gains.reach(target) if member.arn in steps]
+            behind = [steps[member.arn] for member in gains.reach(target).members if member.arn in steps]
             if behind:
                 steps[each.caller.name] = min(behind) + 1
                 is_growing = True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator
 from itertools import islice
 from typing import Final, NamedTuple
 
+from dsops.access.escalations.reach import Reach, Reaches
 from dsops.access.facts.world import IamIdentity, PolicyDocument
 from dsops.access.questions.assuming import Assumptions
 from dsops.access.questions.caller import AccessCaller, caller_of
@@ -57,18 +58,28 @@ class Gains:
     def __init__(self, evaluator: Evaluator, assumptions: Assumptions) -> None:
         self._evaluator = evaluator
         self._assumptions = assumptions
-        self._reach: dict[str, tuple[IamIdentity, ...]] = {}
+        self._reaches = Reaches(evaluator, assumptions)
+        self._alone: dict[str, Reach] = {}
+        self._accounts: dict[int, frozenset[str]] = {}
         self._assumable: dict[str, tuple[IamIdentity, ...]] = {}
         self._administrators: dict[str, bool] = {}
         self._administers: dict[tuple[str, str], bool] = {}
         self._topics: dict[tuple[str, str], Topic] = {}
         self._unnamed = Topic(_ANY_ACTION, "arn:aws:any-service:us-east-1:000000000000:any-resource")
 
-    def reach(self, identity: IamIdentity) -> tuple[IamIdentity, ...]:
+    def forget_requests(self) -> None:
+        """Forget the answers to requests, to free memory. What the identities reach stays."""
+        self._topics.clear()
+
+    def reach(self, identity: IamIdentity) -> Reach:
         """Return the identity, and the roles that it can assume one after the other."""
-        known = self._reach.get(identity.arn)
+        return self._reaches.of(identity)
+
+    def alone(self, identity: IamIdentity) -> Reach:
+        """Return the identity without the roles that it can assume."""
+        known = self._alone.get(identity.arn)
         if known is None:
-            known = self._reach[identity.arn] = tuple(self._reached(identity))
+            known = self._alone[identity.arn] = Reach([identity])
         return known
 
     def is_administrator(self, identity: IamIdentity) -> bool:
@@ -102,39 +113,37 @@ class Gains:
         key = identity.arn, account
         known = self._administers.get(key)
         if known is None:
-            is_found = identity.account == account and any(map(self.is_administrator, self._inside(identity)))
-            known = self._administers[key] = is_found or any(
-                member.account == account and self.is_administrator(member) for member in self.reach(identity)
-            )
+            inside = self._reaches.inside(identity) if identity.account == account else ()
+            is_found = any(map(self.is_administrator, inside))
+            known = self._administers[key] = is_found or account in self._administered(self.reach(identity))
         return known
 
-    def _inside(self, identity: IamIdentity) -> Iterator[IamIdentity]:
-        """Yield the identity, and the roles of its account that it can assume without roles of other accounts."""
-        seen = {identity.arn}
-        waiting = [identity]
-        for current in waiting:
-            yield current
-            for role, assumption in self._assumptions.by(current.arn, identity.account):
-                if role not in seen and assumption.answer.is_possible:
-                    seen.add(role)
-                    waiting.append(self._evaluator.world.identities[role])
+    def _administered(self, reach: Reach) -> frozenset[str]:
+        """Return the accounts of the administrators among the members."""
+        known = self._accounts.get(id(reach))
+        if known is None:
+            accounts = frozenset(member.account for member in reach.members if self.is_administrator(member))
+            known = self._accounts[id(reach)] = accounts
+        return known
 
-    def of(self, own: Sequence[IamIdentity], target: IamIdentity, *, is_changed: bool) -> Gain | None:
+    def of(self, own: Reach, target: IamIdentity, *, is_changed: bool) -> Gain | None:
         """Return what the target can do and none of a caller's own identities can; None if nothing was found.
 
         `is_changed`: whether the target's policies are others than those of the world.
         """
-        known = {one.arn for one in own}
+        members = [target]
         if is_changed:
             if self.is_administrator_with(target):
                 return ADMINISTRATOR
-            members = [target]
+        elif target.arn in own.arns:
+            return None
         else:
-            members = [member for member in self.reach(target) if member.arn not in known]
-        for member in () if is_changed else members:
-            if self.is_administrator(member):
-                return ADMINISTRATOR._replace(by="" if member.arn == target.arn else member.arn)
-        callers = [caller_of(one) for one in own]
+            reached = self.reach(target)
+            members += [each for each in reached.members if each.arn not in own.arns and each.arn != target.arn]
+            for member in members:
+                if self.is_administrator(member):
+                    return ADMINISTRATOR._replace(by="" if member.arn == target.arn else member.arn)
+        callers = [caller_of(one) for one in own.members]
         for member in members:
             gain = self._witness(callers, member)
             if gain is not None:
@@ -154,22 +163,6 @@ class Gains:
 
     def _is_denied(self, caller: AccessCaller, topic: Topic) -> bool:
         return not self._evaluator.may_allow(caller, topic) or self._evaluator.decide(caller, topic).verdict == "no"
-
-    def _reached(self, identity: IamIdentity) -> Iterator[IamIdentity]:
-        seen: set[str] = set()
-        waiting = [identity]
-        while waiting:
-            current = waiting.pop()
-            if current.arn in seen:
-                continue
-            # If the reach of this role was computed before, it lists all roles that this role can become, directly or
-            # not.
-            known = self._reach.get(current.arn)
-            new = [member for member in known or (current,) if member.arn not in seen]
-            seen.update(member.arn for member in new)
-            yield from new
-            if known is None:
-                waiting += (role for role in self.assumable(current.arn) if role.arn not in seen)
 
     def assumable(self, arn: str) -> tuple[IamIdentity, ...]:
         """Return the roles that a user or role, given by its ARN, can assume."""

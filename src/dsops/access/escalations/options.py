@@ -11,7 +11,7 @@ from dsops.access.escalations.made_up import is_of_type
 from dsops.access.escalations.rules import RESOURCE_TYPES, Rule
 from dsops.access.facts.world import IamIdentity, Resource, UserGroup
 from dsops.access.questions.assuming import ASSUME
-from dsops.access.questions.caller import provider_caller
+from dsops.access.questions.caller import AccessCaller, provider_caller
 from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.topic import Topic
 
@@ -118,10 +118,12 @@ class Options:
             roles = [role for role in self._identities[account] if role.kind == "role"]
             if service == _NEEDS_PROFILE and any(role.instance_profiles for role in roles):
                 roles = [role for role in roles if role.instance_profiles]
-            known = self._trusting[account, service] = [
-                role for role in roles if self._evaluator.decide(caller, Topic(ASSUME, role.arn)).verdict != "no"
-            ]
+            known = self._trusting[account, service] = [role for role in roles if self._trusts(role, caller)]
         return known
+
+    def _trusts(self, role: IamIdentity, caller: AccessCaller) -> bool:
+        topic = Topic(ASSUME, role.arn)
+        return self._evaluator.may_allow(caller, topic) and self._evaluator.decide(caller, topic).verdict != "no"
 
 
 def _unchanged(role: IamIdentity, kind: str) -> Option:

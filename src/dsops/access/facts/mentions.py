@@ -9,21 +9,41 @@ from __future__ import annotations
 import json
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from dsops.policy import Policy, lower_case
 
 
-class Mentions(NamedTuple):
-    """The actions in the statements of one policy, as patterns in lower case."""
+class Mentions:
+    """The actions in the statements of one policy."""
 
-    actions: tuple[str, ...]
-    is_open: bool
-    """Whether the policy can be about any action: it has a NotAction, or it could not be read."""
+    __slots__ = ("_by_service", "actions", "is_open")
+
+    def __init__(self, actions: tuple[str, ...], *, is_open: bool) -> None:
+        self.actions = actions
+        """The actions as patterns in lower case."""
+        self.is_open = is_open
+        """Whether the policy can be about any action: it has a NotAction, or it could not be read."""
+        self._by_service: dict[str, list[str]] | None = None
 
     def has(self, action: str) -> bool:
         """Whether a statement can be about the action, which is passed in lower case."""
-        return self.is_open or any(matches_action(pattern, action) for pattern in self.actions)
+        if self.is_open:
+            return True
+        if self._by_service is None:
+            self._by_service = {}
+            for pattern in self.actions:
+                self._by_service.setdefault(service_of(pattern), []).append(pattern)
+        for service in ("", action.partition(":")[0]):
+            if any(matches_action(pattern, action) for pattern in self._by_service.get(service, ())):
+                return True
+        return False
+
+
+def service_of(pattern: str) -> str:
+    """Return the service of an action's pattern; "" if it can be about several services."""
+    service = pattern.partition(":")[0]
+    return "" if "*" in service or "?" in service else service
 
 
 _ANY = Mentions((), is_open=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from dsops.access.facts.mentions import Mentions, mentions_in, mentions_of
@@ -16,12 +17,24 @@ from dsops.errors import PolicyInvalid
 from dsops.policy import ParsedPolicy, Place, Policy, PolicyKind, check_policy
 
 IdentityKind = Literal["user", "role"]
+_ANY_RESOURCE: Final = (("*",), False)
+"""The texts of a Resource element for all resources, and that it is not negated."""
+
+
+class AboutAction(NamedTuple):
+    """What a policy says about one action."""
+
+    policy: Policy
+    """The policy with only its statements about the action; without any if the document has a problem."""
+    problem: str
+    is_of_any_resource: bool
+    """Whether none of these statements is limited to some resources."""
 
 
 class PolicyDocument:
     """A policy as a file contains it. It is parsed at its first use, because most questions need few policies."""
 
-    __slots__ = ("_content", "_mentions", "_parsed", "kind", "name")
+    __slots__ = ("_about", "_content", "_mentions", "_parsed", "kind", "name")
 
     def __init__(self, name: str, kind: PolicyKind, content: object) -> None:
         """`content` is a JSON text, or the value of one, which no code may change."""
@@ -31,6 +44,7 @@ class PolicyDocument:
         self._content = content
         self._parsed: ParsedPolicy | None = None
         self._mentions: Mentions | None = None
+        self._about: tuple[str, AboutAction] | None = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PolicyDocument):
@@ -87,10 +101,38 @@ class PolicyDocument:
             self._mentions = mentions_in(parsed) if parsed is not None else mentions_of(self._content)
         return self._mentions
 
+    def about(self, action: str) -> AboutAction:
+        """Return what the policy says about an action, which is passed in lower case. The last answer is kept."""
+        if self._about is None or self._about[0] != action:
+            self._about = action, self._of_action(action)
+        return self._about[1]
+
+    def _of_action(self, action: str) -> AboutAction:
+        policy = self.policy if self.mentions(action) else Policy(self.name, self.kind, "2012-10-17", ())
+        if policy is None:
+            return AboutAction(Policy(self.name, self.kind, "2012-10-17", ()), self.problem, is_of_any_resource=True)
+        statements = tuple(each for each in policy.statements if each.actions.matches(action))
+        is_of_any = all(each.resources is None or each.resources[:2] == _ANY_RESOURCE for each in statements)
+        return AboutAction(policy._replace(statements=statements), "", is_of_any_resource=is_of_any)
+
     def _checked(self) -> ParsedPolicy:
         if self._parsed is None:
-            self._parsed = check_policy(parse_json(self.text, self.name), self.kind, name=self.name)
+            policy = _policy_of(self.text, self.kind)
+            self._parsed = (
+                ParsedPolicy(policy._replace(name=self.name), (), "")
+                if policy is not None
+                else check_policy(parse_json(self.text, self.name), self.kind, name=self.name)
+            )
         return self._parsed
+
+
+@lru_cache(maxsize=4096)
+def _policy_of(text: str, kind: PolicyKind) -> Policy | None:
+    """Return a policy without its name; None if it has problems. Many policies have the same text, and share it."""
+    try:
+        return check_policy(parse_json(text, ""), kind).policy
+    except PolicyInvalid:
+        return None
 
 
 def _words(policy: Policy) -> tuple[object, ...]:

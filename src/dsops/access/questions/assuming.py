@@ -87,7 +87,13 @@ class Assumptions:
         if known is not None:
             yield from (each for each in known if each.caller.identity is None or each.caller.outside)
         else:
-            yield from self._asked(role, self._beyond(role), Settled())
+            yield from self._asked(role, self._beyond(role), _NONE_SETTLED)
+            self._forget(role)
+
+    def _forget(self, role: IamIdentity) -> None:
+        """Forget the topics of a role, to free memory: a question about all roles asks about each one once."""
+        for action in (ASSUME, *_BY_PROVIDER.values()):
+            self._topics.pop((action, role.arn), None)
 
     def by(self, arn: str, within: str = "") -> tuple[tuple[str, Assumption], ...]:
         """Return the roles that a user or role, given by its ARN, can assume; `within`: only those of this account."""
@@ -112,6 +118,10 @@ class Assumptions:
             if within in ("", role.account) and role.arn not in settled.names:
                 callers = (caller, *sessions.get(role.arn, ()))
                 yield from ((role.arn, each) for each in self._asked(role, callers, _NONE_SETTLED))
+
+    def open_roles(self, account: str = "") -> int:
+        """Return the number of roles of an account, or of all accounts, that trust `*`."""
+        return self._trusts.open_roles(account)
 
     def gap_of(self, role: IamIdentity) -> Gap | None:
         """Return why it is unknown who can assume the role; None if it is known."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from dsops.access.facts.world import IamIdentity, OrganizationFacts, PolicyDocument
@@ -88,6 +89,7 @@ def provider_caller(provider: str) -> AccessCaller:
     return AccessCaller(read_caller(provider))
 
 
+@lru_cache(maxsize=4096)
 def outside_caller(account: str, arn: str = "", partition: str = "aws") -> AccessCaller:
     """Return a caller of an account that is not among the facts: the given user or role, or any of them."""
     identifier = _NO_ACCOUNT if account == ANY_OUTSIDE else account

@@ -11,10 +11,11 @@ from functools import cached_property, partial
 from itertools import chain
 from typing import Final
 
-from dsops.access.facts.world import Gap, IamIdentity, Levels, OrganizationFacts, PolicyDocument, Resource
+from dsops.access.facts.world import Gap, IamIdentity, OrganizationFacts, PolicyDocument, Resource
 from dsops.access.questions.alike import statements_of
 from dsops.access.questions.answer import AccessAnswer, ContentKeyCondition, Verdict
 from dsops.access.questions.caller import ANY_OUTSIDE, AccessCaller, RolesByName, known_keys
+from dsops.access.questions.control_policies import ControlPolicies
 from dsops.access.questions.deciding_case import DecidingCase, open_keys, opened, with_user_id
 from dsops.access.questions.encryption import ContentKeyUse, Keys, depending_on_key, refused_by_key
 from dsops.access.questions.gap_index import GapIndex
@@ -50,6 +51,9 @@ class Evaluator:
         self.now = now
         self.gaps = GapIndex(world.gaps)
         self._keys = Keys(world)
+        self._control = ControlPolicies()
+        self.decisions = 0
+        """The number of questions to the policies so far, which tells how much work was done."""
 
     @cached_property
     def index(self) -> PolicyIndex:
@@ -101,6 +105,7 @@ class Evaluator:
 
     def _shared(self, caller: AccessCaller, topic: Topic) -> AccessAnswer:
         """Return the answer of the policies to the caller, or to one that is alike."""
+        self.decisions += 1
         account = self.account_of(topic.resource, caller)
         policies = self._policies(caller, topic, account)
         missing = tuple(self._missing(caller, topic, account))
@@ -323,10 +328,10 @@ class Evaluator:
             policies["boundary"] = ((topic.relevant(identity.boundary),),) if identity.boundary is not None else ()
         callers_account = self.world.accounts.get(caller.principal.account)
         if callers_account is not None:
-            policies["scp"] = _levels(callers_account.service_control, topic)
+            policies["scp"] = self._control.about(callers_account.service_control, topic)
         owner = self.world.accounts.get(account)
         if owner is not None:
-            policies["rcp"] = _levels(owner.resource_control, topic)
+            policies["rcp"] = self._control.about(owner.resource_control, topic)
         document = self.resource_policy(topic.resource)
         if document is not None and document.kind == "trust" and not topic.is_about_sessions:
             return policies
@@ -383,12 +388,6 @@ def _of_session(caller: AccessCaller, answer: AccessAnswer) -> AccessAnswer:
     if not caller.session or not answer.is_possible:
         return answer
     return answer._replace(verdict="conditional", needed={**answer.needed, _SESSION_NAME: (caller.session,)})
-
-
-def _levels(levels: Levels, topic: Topic) -> tuple[tuple[Policy, ...], ...]:
-    return tuple(
-        tuple(policy for document in level if (policy := topic.relevant(document)).statements) for level in levels
-    )
 
 
 def _is_open_in_any(cases: Sequence[DecidingCase], key: str) -> bool:

@@ -6,7 +6,7 @@ compared once, and only with the actions of its service.
 
 from __future__ import annotations
 
-from dsops.access.facts.mentions import Mentions, matches_action
+from dsops.access.facts.mentions import Mentions, matches_action, service_of
 from dsops.access.facts.world import IamIdentity, OrganizationFacts
 
 
@@ -35,9 +35,7 @@ class PolicyIndex:
         if mentions.is_open:
             self._open.append(mentions)
         for pattern in mentions.actions:
-            service = pattern.partition(":")[0]
-            patterns = self._by_service.setdefault("" if "*" in service or "?" in service else service, {})
-            patterns.setdefault(pattern, []).append(mentions)
+            self._by_service.setdefault(service_of(pattern), {}).setdefault(pattern, []).append(mentions)
 
     def identities_about(self, action: str) -> list[IamIdentity]:
         """Return the users and roles with a policy that mentions the action, which is passed in lower case.

@@ -42,7 +42,7 @@ class Topic:
         self.gaps = gaps
         self.is_about_sessions = lower_case(action).startswith("sts:")
         """Whether a role's trust policy decides on the action. It does not decide on those of IAM, such as PassRole."""
-        self._lower_action = lower_case(action)
+        self.lower_action = lower_case(action)
         self._parts = tuple(resource.split(":", 5)) if parse_arn(resource) is not None else None
         self._relevant: dict[int, _Relevant] = {}
         self._consulted: dict[Hashable, ConsultedParts] = {}
@@ -51,7 +51,8 @@ class Topic:
 
     def relevant(self, document: PolicyDocument) -> Policy:
         """Return the policy with only its statements about this topic. A document with a problem has none."""
-        return self._known(document).policy
+        known = self._relevant.get(id(document))
+        return known.policy if known is not None else self._known(document).policy
 
     def problem(self, document: PolicyDocument) -> str:
         """Return why the document can't be used for this topic; "" if it can."""
@@ -72,18 +73,13 @@ class Topic:
         return known
 
     def _filtered(self, document: PolicyDocument) -> _Relevant:
-        empty = Policy(document.name, document.kind, "2012-10-17", ())
-        if not document.mentions(self._lower_action):
-            return _Relevant(document, empty, "")
-        policy = document.policy
-        if policy is None:
-            return _Relevant(document, empty, document.problem)
-        statements = tuple(filter(self._is_about, policy.statements))
-        return _Relevant(document, policy._replace(statements=statements), "")
+        about = document.about(self.lower_action)
+        if about.is_of_any_resource:
+            return _Relevant(document, about.policy, about.problem)
+        statements = tuple(filter(self._is_about, about.policy.statements))
+        return _Relevant(document, about.policy._replace(statements=statements), "")
 
     def _is_about(self, statement: Statement) -> bool:
-        if not statement.actions.matches(self._lower_action):
-            return False
         resources = statement.resources
         if resources is None or any("${" in text for text in resources.written):
             return True

@@ -45,6 +45,11 @@ class TrustIndex:
             for text in aws_entries(role) if role.kind == "role" else ():
                 roles = self._open.setdefault(role.account, {}) if text == "*" else self._by_entry.setdefault(text, {})
                 roles[role.arn] = role
+        self._open_of_all = sum(map(len, self._open.values()))
+
+    def open_roles(self, account: str) -> int:
+        """Return the number of roles of an account that trust `*`; "" for all accounts."""
+        return len(self._open.get(account, _NONE)) if account else self._open_of_all
 
     def trusting(
         self, identity: IamIdentity, permitted: Collection[str], within: str, rest_of: RestOf

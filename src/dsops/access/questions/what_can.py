@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dsops.access.facts.world import Gap
+from dsops.access.questions.actors import MOST_LOOKS, Actors
 from dsops.access.questions.answer import AccessAnswer
 from dsops.access.questions.assuming import Assumptions
-from dsops.access.questions.caller import AccessCaller, caller_of
+from dsops.access.questions.caller import AccessCaller
 from dsops.access.questions.data_actions import data_requests
 from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.path import ways_from
@@ -34,32 +35,30 @@ class WhatCan(NamedTuple):
     uses: tuple[ResourceUse, ...]
     """The actions on the known resources, each by the way with the fewest open conditions."""
     gaps: tuple[Gap, ...]
-    """The lists of resources that could not be read."""
+    """The lists of resources that could not be read, and the roles that were too many to be asked about."""
 
 
-def what_can(evaluator: Evaluator, assumptions: Assumptions, caller: AccessCaller) -> WhatCan:
-    """Return what the principal can do, also by assuming roles."""
+def what_can(
+    evaluator: Evaluator, assumptions: Assumptions, caller: AccessCaller, *, looks: int = MOST_LOOKS
+) -> WhatCan:
+    """Return what the principal can do, also by assuming roles. `looks` limits the work (see MOST_LOOKS)."""
     world = evaluator.world
     roles = ways_from(assumptions, caller)
-    starts = [Way(()), *roles]
-    uses = []
-    for resource in world.resources:
-        for action, asked in data_requests(resource):
-            use = _best_use(evaluator, caller, starts, Topic(action, asked), resource)
-            if use is not None:
-                uses.append(use)
-    gaps = tuple(gap for gap in world.gaps if gap.place == "resources")
-    return WhatCan(caller, tuple(roles), tuple(uses), gaps)
+    questions = [(resource, Topic(*each)) for resource in world.resources for each in data_requests(resource)]
+    actors = Actors(evaluator, caller, roles, len(questions), looks)
+    found = (_best_use(evaluator, actors, topic, resource) for resource, topic in questions)
+    uses = tuple(use for use in found if use is not None)
+    gaps = [gap for gap in world.gaps if gap.place == "resources"]
+    if actors.left_out:
+        of_all = f"{actors.left_out:,} of {len(roles):,} roles"
+        gaps.append(Gap("", "identities", f"what {of_all} can do with some resources, because there are too many"))
+    return WhatCan(caller, tuple(roles), uses, tuple(gaps))
 
 
-def _best_use(
-    evaluator: Evaluator, caller: AccessCaller, starts: list[Way], topic: Topic, resource: str
-) -> ResourceUse | None:
-    """Return the use with the fewest open conditions; `starts` are sorted in the same way."""
+def _best_use(evaluator: Evaluator, actors: Actors, topic: Topic, resource: str) -> ResourceUse | None:
+    """Return the use with the fewest open conditions; the actors are sorted in the same way."""
     best: ResourceUse | None = None
-    for way in starts:
-        role = evaluator.world.identities.get(way.steps[-1].resource) if way.steps else None
-        actor = caller_of(role) if role is not None else caller
+    for actor, way in actors.about(topic):
         if not evaluator.may_allow(actor, topic):
             continue
         answer = evaluator.ask(actor, topic)

@@ -110,7 +110,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         },
         steps_to_administrator(found, escalations.gains, world.identities),
         escalations.unchecked(),
-        tuple(gap for gap in world.gaps if gap.place in {"identities", "identity"}),
+        (*(gap for gap in world.gaps if gap.place in {"identities", "identity"}), *filter(None, [escalations.gap()])),
         _proofs(world, grouped, runtime) if arguments.switch("--prove") else {},
     )
     if arguments.switch("--json"):
