@@ -72,7 +72,7 @@ class Reaches:
         while waiting:
             for role, assumption in self._assumable(waiting.pop(), found, within):
                 if assumption.answer.is_possible and role not in found.names:
-                    # What a role reaches is known if it was asked before; then each of these roles reaches no others.
+                    # A reach that was computed before lists all roles that this role can become, directly or not.
                     known = None if within else self._known.get(role)
                     members = (self._identities[role],) if known is None else known.members
                     new = [member for member in members if member.arn not in found.names]
