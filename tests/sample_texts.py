@@ -63,6 +63,8 @@ def constants_of(tree: ast.Module) -> dict[str, str]:
     """The names of the module's constants that are plain strings, with their texts."""
     constants: dict[str, str] = {}
     for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and node.value is not None:
+            constants[ast.unparse(node.target)] = literal(node.value)
         if isinstance(node, ast.Assign):
             target = node.targets[0]
             names = target.elts if isinstance(target, ast.Tuple) else [target]
@@ -135,22 +137,27 @@ def assigned(value: ast.expr, tree: ast.AST) -> str:
     if not isinstance(value, ast.Name):
         return f"{{{ast.unparse(value)}}}"
     texts = [
-        (node.lineno, literal(assigned_value))
+        (node.lineno, text)
         for node in ast.walk(tree)
         if isinstance(node, ast.Assign) and node.lineno < value.lineno
-        for target, assigned_value in targets_of(node)
+        for target, text in targets_of(node)
         if isinstance(target, ast.Name) and target.id == value.id
     ]
     return next((text for _, text in sorted(texts, reverse=True) if text), f"{{{value.id}}}")
 
 
-def targets_of(node: ast.Assign) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """Yield each target of an assignment with its value: two pairs for `why, hint = "...", "..."`."""
+def targets_of(node: ast.Assign) -> Iterator[tuple[ast.expr, str]]:
+    """Yield each target of an assignment with its text: two pairs for `why, hint = "...", "..."`.
+
+    A value in such a list that is no plain text is shown as code, so that a reason is never shown with the hint of
+    another branch.
+    """
     for target in node.targets:
         if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-            yield from zip(target.elts, node.value.elts, strict=False)
+            for name, value in zip(target.elts, node.value.elts, strict=False):
+                yield name, literal(value) or f"{{{ast.unparse(value)}}}"
         else:
-            yield target, node.value
+            yield target, literal(node.value)
 
 
 def signature(node: ast.AST) -> str:

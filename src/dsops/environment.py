@@ -188,7 +188,7 @@ def _secret_bytes(name: str, value: Secret) -> bytes:
     try:
         data = value.reveal_bytes()
     except UnicodeEncodeError:
-        # The error has no cause (`from None`): the original error contains the value.
+        # The error is raised `from None`, because the original error contains the value.
         raise ValueUnusable(
             f"the value of `{name}` can't be put into an environment variable",
             why="it contains an unpaired UTF-16 surrogate, which can't be encoded",

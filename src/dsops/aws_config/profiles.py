@@ -113,7 +113,7 @@ def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, Profil
     try:
         parser.read_string(text)
     except Error as error:
-        # `from None`, because configparser's message repeats the line, which may contain a key.
+        # The error is raised `from None`, because configparser's message repeats the line, which may contain a key.
         raise _unreadable(source.shown, error) from None
     lines = _lines(text)
     for header in parser.sections():

@@ -51,7 +51,7 @@ def authority_certificate(
     point = _point(key)
     body = _der(
         _SEQUENCE,
-        _der(0xA0, _integer(2)),  # X.509 version 3 has the number 2
+        _der(0xA0, _integer(2)),  # The number 2 stands for X.509 version 3
         _integer(serial),
         algorithm,
         name,

@@ -60,7 +60,7 @@ def _is_local(host: str) -> bool:
     try:
         return is_local_address(host.strip("[]"))
     except ValueError:
-        # `127.1` or `0x7f000001` are addresses too, to some resolvers.
+        # Some resolvers also accept `127.1` and `0x7f000001` as IP addresses.
         return host.rpartition(".")[2][:1].isdigit()
 
 

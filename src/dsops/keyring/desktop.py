@@ -85,7 +85,7 @@ class DesktopKeyring(NamedTuple):
         try:
             out, _ = child.communicate(question, self.timeout_seconds)
         except subprocess.TimeoutExpired:
-            # `from None`, because the cause would contain the child's output so far.
+            # The error is raised `from None`, because the cause would contain the child's output so far.
             raise KeyringLocked(
                 f"the keyring did not answer within {self.timeout_seconds:g} s",
                 why="it may be waiting for its password, perhaps in a window that can't be shown here",

@@ -108,7 +108,7 @@ class OnePassword:
         try:
             return json.loads(output)
         except ValueError:
-            raise _strange() from None  # `from None`, because the cause would contain the output
+            raise _strange() from None  # Raised `from None`, because the cause would contain the output.
 
     def _output(self, *words: str, given: Secret | None = None) -> bytes:
         result = self._program.run(*words, given=given)

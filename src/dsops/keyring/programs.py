@@ -95,7 +95,7 @@ class Program(NamedTuple):
         try:
             out, err = process.communicate(data, self.timeout_seconds)
         except subprocess.TimeoutExpired:
-            # `from None`, because the cause would contain the program's output so far.
+            # The error is raised `from None`, because the cause would contain the program's output so far.
             raise KeyringLocked(
                 f"`{self.name}` did not answer within {self.timeout_seconds:g} s",
                 why="it may be waiting for a password, perhaps in a window that can't be shown here",

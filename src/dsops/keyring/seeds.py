@@ -76,7 +76,7 @@ def parse_seed(text: Secret) -> Secret:
     try:
         return Secret(totp.read_seed(text.reveal()))
     except ValueError as error:
-        # `from None`, because the standard library's error would show the text in its traceback.
+        # The error is raised `from None`, because the standard library's error would show the text in its traceback.
         raise SeedRefused(
             "the input is not the seed of an MFA device",
             why=str(error),

@@ -45,7 +45,7 @@ def _text(data: bytes, shown: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        # `from None`, because the error contains the file's bytes.
+        # The error below is raised `from None`, because the original error contains the file's bytes.
         where = Where(shown, data.count(b"\n", 0, error.start) + 1)
         raise ConfigUnreadable(f"{shown} is not UTF-8", hint="save it as UTF-8", where=where) from None
 

@@ -83,7 +83,8 @@ def _parsed(read: list[tuple[SourceFile, bytes]]) -> Profiles:
         try:
             texts.append(SourceText(text=data.decode(), shown=file.shown))
         except UnicodeDecodeError as error:
-            # Raised from None: the original error shows the file's bytes, which may contain keys.
+            # The error below is raised `from None`, because the original error shows the file's bytes, which may
+            # contain keys.
             line, shown = error.object.count(b"\n", 0, error.start) + 1, file.shown
             raise ConfigUnreadable(f"{shown} is not UTF-8", hint="save it as UTF-8", where=Where(shown, line)) from None
     config, credentials = texts

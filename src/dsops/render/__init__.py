@@ -77,7 +77,7 @@ def text_of(name: str, value: Secret, format_name: str) -> str:
         text = value.reveal()
         text.encode()
     except UnicodeEncodeError:
-        # `from None`, because the original error contains the value.
+        # The error is raised `from None`, because the original error contains the value.
         raise ValueUnusable(
             f"the value of `{name}` can't be written as {format_name}",
             why="its bytes are not UTF-8",

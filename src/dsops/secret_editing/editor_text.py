@@ -49,7 +49,7 @@ def _parsed(text: str) -> object:
             text, parse_int=_integer, parse_float=_exact, parse_constant=_refuse_constant, object_pairs_hook=_object
         )
     except json.JSONDecodeError as error:
-        # Raised from None: the original error contains the text.
+        # The error is raised `from None`, because the original error contains the text.
         raise UsageError(
             f"the text is not JSON any more: line {error.lineno}, column {error.colno}",
             why="the stored value is a JSON object",

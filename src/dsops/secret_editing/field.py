@@ -93,7 +93,7 @@ def _json_value(field: Secret, name: str) -> str:
     try:
         json.loads(text)
     except (ValueError, RecursionError):
-        # Raised from None: the original error contains the value.
+        # The error is raised `from None`, because the original error contains the value.
         raise UsageError(
             f"the new value of the field `{name}` is not JSON",
             why="the current value is not a JSON string, so the new value must be JSON, such as 5432, true or null",

@@ -297,7 +297,7 @@ class Evaluator:
 
     def _decide(self, case: DecidingCase, values: Mapping[str, tuple[str, ...]]) -> Decision:
         """Return the engine's decision on the request with the given values of open keys."""
-        # A key that AWS sets itself, such as aws:TokenIssueTime, is never missing in a request.
+        # A request always has the keys that AWS sets itself, such as aws:TokenIssueTime.
         given = {key: texts for key, texts in values.items() if texts and case.known.is_open(key)}
         context = {**case.question.context, **given}
         return simulate(case.question._replace(context=context), case.policies, (), self.now).decision

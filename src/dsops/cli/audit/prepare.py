@@ -17,7 +17,7 @@ from dsops.text import counted
 
 PARQUET = Flag(
     "--parquet",
-    "the folder to write, for `dsops audit report DIR`",
+    "write Parquet files into this folder, which `dsops audit report DIR` reads",
     "filled",
     value="DIR",
     own_variable="DSOPS_AUDIT_PARQUET",

@@ -192,7 +192,7 @@ GENERATE = Command(
         ),
         Flag(
             "--kind",
-            "the policies to print",
+            "print only policies of this kind",
             value="KIND",
             choices=KINDS,
             default="all",

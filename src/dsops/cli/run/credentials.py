@@ -134,7 +134,7 @@ def old_text(path: str) -> str:
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError:
-        # The error has no cause (`from None`): the original error contains the file's bytes.
+        # The error is raised `from None`, because the original error contains the file's bytes.
         why, hint = "its current content is not UTF-8", "save the file as UTF-8, or name another file"
         raise FileNotWritten(f"`{path}` was not written", why=why, hint=hint) from None
     except OSError as error:

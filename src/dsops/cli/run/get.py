@@ -49,7 +49,7 @@ def _bytes(name: str, value: Secret) -> bytes:
     try:
         return value.reveal_bytes()
     except UnicodeEncodeError:
-        # The error has no cause (`from None`): the original error contains the value.
+        # The error is raised `from None`, because the original error contains the value.
         raise ValueUnusable(
             f"the value of `{name}` can't be printed",
             why="it contains an unpaired UTF-16 surrogate",

@@ -228,7 +228,7 @@ def _check_value(value: Secret, tier: str) -> None:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
-        # Raised from None: the original error contains the value.
+        # The error is raised `from None`, because the original error contains the value.
         raise UsageError(
             "the value is not text", why="Parameter Store takes only UTF-8", hint="encode it, for example as Base64"
         ) from None
