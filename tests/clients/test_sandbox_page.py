@@ -205,3 +205,66 @@ def test_without_scripts_the_page_names_the_command(tmp_path: Path) -> None:
                 page.wait_for("document.querySelector('#status.lost')?.innerText")
             )
             assert rows(page) == 0
+
+
+def fill(page: Browser, form: str, **fields: str) -> None:
+    """Write into fields as a user who types does."""
+    for name, text in fields.items():
+        field = f"document.querySelector('#{form} [name={name}]')"
+        page.value(f"{field}.value = {json.dumps(text)}, {field}.dispatchEvent(new Event('input', {{bubbles: true}}))")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
+def test_a_question_is_asked(tmp_path: Path, width: int, scheme: str) -> None:
+    """A call is taken to the form and asked with other values; the answer names a wrong key and the cause."""
+    with served() as server, browser(tmp_path, has_scripts=True) as page:
+        page.resize(width, 800)
+        page.prefer(scheme)
+        assert not assume(server)
+        page.open(server.page_link)
+        page.wait_for("document.querySelectorAll('#rows li').length")
+        page.value("document.querySelector('#rows button').click()")
+        page.wait_for("!!document.querySelector('.change')")
+        press_until(page, "Ask with other values")
+        page.press("Enter")
+        page.wait_for("document.activeElement.name === 'caller'")
+        assert page.value("document.activeElement.value") == f"arn:aws:iam::{ACCOUNT}:user/alice"
+        fill(page, "question", context="aws:SourceIp = 192.0.2.1\naws:SourceIpp =")
+        page.value("document.querySelector('#question button').click()")
+        page.wait_for("document.querySelector('#question-answer').innerText.includes('may not sts:AssumeRole')")
+        told = page.text("#question-answer")
+        assert "SourceIpp" in told
+        assert "because no role trust policy allows it" in told
+        assert page.overflow() <= 0
+        fill(page, "question", context="nonsense")
+        page.value("document.querySelector('#question button').click()")
+        page.wait_for("document.querySelector('#question-answer').innerText.includes('write KEY = VALUE')")
+        fill(page, "question", context="", caller=f"arn:aws:iam::{ACCOUNT}:user/bob")
+        page.value("document.querySelector('#question button').click()")
+        page.wait_for("document.querySelector('#question-answer').innerText.includes('may sts:AssumeRole')")
+
+
+def test_events_are_shown_and_filtered(tmp_path: Path) -> None:
+    """CloudTrail's events are listed and filtered by any text; the chosen one is shown whole; a reset drops them."""
+    with served() as server, browser(tmp_path, has_scripts=True) as page:
+        page.resize(390, 800)
+        assert not assume(server)
+        client(server, "iam", "admin").list_users()
+        page.open(server.page_link)
+        page.wait_for("document.querySelector('#status').innerText === 'connected'")
+        page.value("document.querySelector('[data-view=events-view]').click()")
+        page.wait_for("document.querySelectorAll('#events li').length === 2")
+        fill(page, "event-filter", text="assumerole ALICE")
+        page.wait_for("document.querySelectorAll('#events li').length === 1")
+        page.value("document.querySelector('#events button').click()")
+        page.wait_for("!!document.querySelector('#event pre')")
+        assert json.loads(page.text("#event pre"))["errorCode"] == "AccessDenied"
+        assert page.overflow() <= 0
+        page.value("document.querySelector('[data-view=question-view]').click()")
+        page.value("document.querySelector('#reset').click()")
+        press_until(page, "Drop it")
+        page.press("Enter")
+        page.wait_for("document.querySelector('#reset-note').innerText.includes('as at its start')")
+        page.value("document.querySelector('[data-view=events-view]').click()")
+        page.wait_for("document.querySelectorAll('#events li').length === 0")
+        assert not assume(server)

@@ -12,6 +12,8 @@ from dsops.sandbox.page.calls import call_details, call_row
 
 Said = tuple[int, Mapping[str, object]]
 """HTTP status and JSON content of a response."""
+_MOST_ASKED = 100
+"""How many decisions on questions are kept, so that the documents of each can be edited."""
 
 
 class DecisionEndpoints:
@@ -19,6 +21,9 @@ class DecisionEndpoints:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+        self._asked: dict[int, RecordedDecision] = {}
+        """Number -> the decision on a question. The numbers count down from -1."""
+        self._last_asked = 0
 
     def latest(self, query: Mapping[str, str]) -> Said:
         """Return the `last` decisions; with `after` only those after that number; with `rows` one row for each.
@@ -40,8 +45,21 @@ class DecisionEndpoints:
                 return 404, {"error": f"decision {number} is not kept any more"}
             return 200, call_details(self._sandbox.world, number, entry)
 
+    def keep_asked(self, entry: RecordedDecision) -> int:
+        """Keep the decision on a question, and return its number. The caller must hold the world's lock."""
+        self._last_asked -= 1
+        self._asked[self._last_asked] = entry
+        self._asked.pop(self._last_asked + _MOST_ASKED, None)
+        return self._last_asked
+
+    def forget_asked(self) -> None:
+        """Drop all questions. Their numbers are not used again."""
+        self._asked.clear()
+
     def entry(self, number: int) -> RecordedDecision | None:
         """Return the decision with this number; None if it is not kept. The caller must hold the world's lock."""
+        if number < 0:
+            return self._asked.get(number)
         judge = self._sandbox.judge
         return judge.decisions[number - self._first] if self._first <= number <= judge.made else None
 

@@ -17,9 +17,11 @@ from dsops.sandbox.control.console import Console
 from dsops.sandbox.control.decision_endpoints import DecisionEndpoints, whole_number
 from dsops.sandbox.control.gate import why_not_answered
 from dsops.sandbox.control.policy_endpoints import PolicyEndpoints
+from dsops.sandbox.control.question_endpoints import QuestionEndpoints
 from dsops.sandbox.control.saml_endpoints import SamlResponses
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.control.service_roles import ServiceRoles, find_role
+from dsops.sandbox.control.setup import plant_again
 from dsops.sandbox.control.token_endpoints import TokenEndpoints
 from dsops.sandbox.control.world_endpoints import WorldEndpoints
 from dsops.sandbox.identity_center.oidc import DEVICE_PATH
@@ -31,6 +33,8 @@ from dsops.sandbox.sts import totp
 
 PREFIX = "/_sandbox/"
 _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+_APART = (("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Resource-Policy", "same-origin"))
+"""Headers with which a browser gives nothing of a response to another site's page that loads it as script or image."""
 _LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 _BOTH = ("GET", "POST")
@@ -52,16 +56,20 @@ class Control:
         self.tokens = TokenEndpoints(sandbox)
         decisions = DecisionEndpoints(sandbox)
         policies, world = PolicyEndpoints(sandbox, decisions), WorldEndpoints(sandbox)
-        pages = Pages(sandbox.identity_center, sandbox.world, sandbox.clock)
+        questions = QuestionEndpoints(sandbox, decisions)
+        self._decisions = decisions
+        self._pages = Pages(sandbox.identity_center, sandbox.world, sandbox.clock)
         saml = SamlResponses(sandbox)
         self._whole: dict[str, dict[str, Endpoint]] = {
             "health": {"GET": self._locked(self._health)},
             "clock": {"GET": self._locked(self._health), "POST": self._move_clock},
+            "reset": {"POST": self._locked(self._reset)},
             "throttle": {"GET": self._locked(self._throttle), "POST": self._set_throttle},
             "events": {"GET": self._locked(self._events)},
             "metrics": {"GET": self._locked(self._metrics)},
             "openapi.yaml": {"GET": _description},
             "decisions": {"GET": self._locked(lambda query: _answer(*decisions.latest(query)))},
+            "ask": {"POST": lambda request: _answer(*questions.ask(request))},
             "policy": {"POST": lambda request: _answer(*policies.edit(request))},
             "world": {"GET": lambda request: _answer(*world.principals(request))},
             "links": {"GET": lambda request: _answer(*world.links(request))},
@@ -77,9 +85,9 @@ class Control:
             "context": {"POST": lambda request: _answer(*self.tokens.context(request))},
             "function": {"POST": lambda request: _answer(*roles.function(request))},
             "federation": {"GET": Console(sandbox).answer},
-            **dict.fromkeys((AUTHORIZE_PATH, DEVICE_PATH.removeprefix(PREFIX)), dict.fromkeys(_BOTH, pages.answer)),
-            "logins": {"GET": lambda _: _answer(*pages.waiting())},
-            "approve": {"POST": lambda request: _answer(*pages.approve(request))},
+            **dict.fromkeys((AUTHORIZE_PATH, DEVICE_PATH.removeprefix(PREFIX)), dict.fromkeys(_BOTH, self._sign_in)),
+            "logins": {"GET": lambda _: _answer(*self._pages.waiting())},
+            "approve": {"POST": lambda request: _answer(*self._pages.approve(request))},
         }
         """Name -> method -> endpoint."""
         self._below: dict[str, Callable[[str, HttpRequest], HttpAnswer]] = {
@@ -99,9 +107,11 @@ class Control:
     def handle(self, request: HttpRequest) -> HttpAnswer:
         """Answer a request for a control endpoint (its path begins with PREFIX) or for a sign-in page."""
         reason = why_not_answered(request, self.page_token)
-        if reason:
-            return _answer(403, {"error": reason})
-        return page_file(request) if is_page_file(request) else self._dispatch(request)
+        if is_page_file(request) and not reason:
+            return page_file(request)
+        answer = _answer(403, {"error": reason}) if reason else self._dispatch(request)
+        names = {name for name, _ in answer.headers}
+        return answer._replace(headers=(*answer.headers, *(header for header in _APART if header[0] not in names)))
 
     def _dispatch(self, request: HttpRequest) -> HttpAnswer:
         name = request.path.removeprefix(PREFIX)
@@ -126,6 +136,10 @@ class Control:
 
         return answer
 
+    def _sign_in(self, request: HttpRequest) -> HttpAnswer:
+        """Answer a request for a page on which a user signs in to IAM Identity Center."""
+        return self._pages.answer(request)
+
     def _health(self, _: Parameters) -> HttpAnswer:
         clock = self._sandbox.clock
         return _answer(200, {"status": "ok", "now": iso_time(clock.now()), "is_frozen": clock.is_frozen})
@@ -143,6 +157,14 @@ class Control:
                 return _answer(400, {"error": message})
             self._sandbox.move_clock(moment, is_frozen=is_frozen)
             return self._health({})
+
+    def _reset(self, _: Parameters) -> HttpAnswer:
+        """Take the sandbox back to its seed."""
+        sandbox = self._sandbox
+        plant_again(sandbox)
+        self._decisions.forget_asked()
+        self._pages = Pages(sandbox.identity_center, sandbox.world, sandbox.clock)
+        return self._health({})
 
     def _throttle(self, _: Parameters) -> HttpAnswer:
         return _answer(200, {"requests_per_second": self._sandbox.throttle.rates})

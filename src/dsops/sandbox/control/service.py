@@ -37,6 +37,7 @@ from dsops.sandbox.identity_center.service import IdentityCenter
 from dsops.sandbox.page.places import PolicyPlace
 from dsops.sandbox.roles_anywhere.route import CREATE_SESSION, find_anywhere_route
 from dsops.sandbox.roles_anywhere.service import RolesAnywhere
+from dsops.sandbox.seed.model import Seed
 from dsops.sandbox.services.kms_denials import is_through_service
 from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.probe import probe
@@ -64,6 +65,18 @@ class Sandbox:
 
     def __init__(self, clock: MovableClock | None = None, kept_events: int = 10_000) -> None:
         self.clock = clock or MovableClock()
+        self._kept_events = kept_events
+        self.seed: Seed | None = None
+        """What the sandbox was filled with, with the keys that were generated; None before that."""
+        self._empty()
+
+    def empty(self) -> None:
+        """Drop all accounts, sessions, decisions and events. The clock and a trail's folder stay as they are."""
+        trail = self.events.trail
+        self._empty()
+        self.events.trail = trail
+
+    def _empty(self) -> None:
         self.region = "us-east-1"
         """The region of secrets for which a seed sets no region, and the default region of clients."""
         self.default_account = ""
@@ -75,7 +88,7 @@ class Sandbox:
         self.sessions = SessionTable()
         self.judge = Authorizer(self.world)
         self.authorization_records = AuthorizationRecords(self.world.organizations)
-        self.events = Events(kept_events)
+        self.events = Events(self._kept_events)
         self.metrics = SandboxMetrics(self.clock.wall(), lambda: len(self.sessions), lambda: self.events.added)
         self.events.watch = self.metrics.called
         self.throttle = Throttle()
@@ -247,8 +260,7 @@ class Sandbox:
         """
         now, request_id = self.clock.now(), new_request_id()
         caller = root_caller(self.world, place.account, "", place.region or self.region, None)
-        parameters = {**place.parameters, place.document: text}
-        turn = AuthenticatedRequest(caller, place.operation, parameters, {}, now, request_id)
+        turn = AuthenticatedRequest(caller, place.operation, place.with_text(text), {}, now, request_id)
         protocol = protocols(place.service)[0]
         route = Route(place.service, place.operation, protocol, wants_json=False, fields={}, document={})
         try:

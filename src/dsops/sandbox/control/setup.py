@@ -12,7 +12,7 @@ from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.seed.identity_center_model import SeedIdentityCenter
 from dsops.sandbox.seed.identity_center_setup import plant_instance
-from dsops.sandbox.seed.model import ADMIN, Seed, SeedAccount, SeedUser
+from dsops.sandbox.seed.model import ADMIN, Seed, SeedAccount, SeedKey, SeedUser
 from dsops.sandbox.seed.region_setup import plant_region
 from dsops.sandbox.seed.roles_anywhere import SeedRolesAnywhere
 from dsops.sandbox.seed.roles_anywhere_setup import plant_roles_anywhere
@@ -62,6 +62,39 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
             _plant_organization(sandbox.world, seed.organization)
         if seed.identity_center is not None:
             _plant_identity_center(sandbox, seed.identity_center, seed.region)
+        sandbox.seed = _with_keys(sandbox.world, seed)
+
+
+def plant_again(sandbox: Sandbox) -> None:
+    """Take the sandbox back to its seed. Users keep their access keys and MFA devices; all sessions end."""
+    seed = sandbox.seed
+    if seed is not None:
+        sandbox.empty()
+        plant(sandbox, seed)
+
+
+def _with_keys(world: World, seed: Seed) -> Seed:
+    """Return the seed with the ids, access keys and MFA secrets that were generated for its users."""
+    accounts = []
+    for account in seed.accounts:
+        named = {user.name: user for user in account.users}
+        names = [*named, *({ADMIN} - named.keys())]
+        users = (_with_key(world, account.account, named.get(name, SeedUser(name))) for name in names)
+        accounts.append(account._replace(users=tuple(users)))
+    return seed._replace(accounts=tuple(accounts))
+
+
+def _with_key(world: World, account: str, seed_user: SeedUser) -> SeedUser:
+    user = world.user_named(account, seed_user.name)
+    if user is None:
+        return seed_user
+    secrets = {device.serial: device.seed for device in world.mfa_devices_of(user)}
+    devices = []
+    for device in seed_user.devices:
+        serial = next((each for each in secrets if each.endswith(f":mfa{device.path}{device.name}")), "")
+        devices.append(device._replace(seed=secrets.get(serial, device.seed)))
+    keys = [SeedKey(*key) for key in world.keys_of(user)]
+    return seed_user._replace(key=keys[0] if keys else seed_user.key, unique_id=user.unique_id, devices=tuple(devices))
 
 
 def _plant_organization(world: World, organization: SeedOrganization) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -18,6 +19,19 @@ from dsops.service_reference import open_reference
 LONGEST = 65_536
 """The maximum length of a document: twice that of the longest policy of AWS, a key's."""
 _TRIED = 200
+_RULES_OF_QUESTIONS = frozenset(
+    (
+        "action.unknown",
+        "action.unknown-service",
+        "condition.key-not-sent",
+        "condition.unknown-key",
+        "resource.needs-star",
+        "resource.other-kind",
+        "resource.other-service",
+        "resource.unknown-partition",
+    )
+)
+"""The lint rules that say something about a question. The others are about what a policy opens."""
 
 
 class Edit(NamedTuple):
@@ -40,6 +54,18 @@ def findings_of(edit: Edit) -> list[dict[str, object]]:
         return [_finding("error", error.where.line if error.where else 1, error.message, error.hint)]
     report = lint(document, len(edit.text), edit.kind, reference=open_reference())
     return [_finding(found.severity, found.line, found.message, found.hint) for found in report.findings]
+
+
+def findings_of_question(action: str, resource: str, keys: Iterable[str]) -> list[dict[str, object]]:
+    """Return what the linter finds in an action, a resource and condition keys: names that AWS does not have."""
+    statement: dict[str, object] = {"Effect": "Allow", "Action": action, "Resource": resource}
+    condition = dict.fromkeys(keys, "false")
+    if condition:
+        statement["Condition"] = {"Null": condition}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    report = lint(parse_json(text, ""), len(text), "identity", reference=open_reference())
+    told = (found for found in report.findings if found.rule.code in _RULES_OF_QUESTIONS)
+    return [_finding(found.severity, 0, found.message, found.hint) for found in told]
 
 
 def _finding(severity: str, line: int, message: str, hint: str) -> dict[str, object]:

@@ -12,7 +12,7 @@ from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.state.estate import Estate
 from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.secrets import SecretStorage
-from dsops.sandbox.state.world import World
+from dsops.sandbox.state.world import OF_GROUP, World
 
 NEW_POLICY = "added-on-the-page"
 """The name of an inline policy that the page adds to a user or role."""
@@ -28,9 +28,14 @@ class PolicyPlace(NamedTuple):
     operation: str
     parameters: Mapping[str, object]
     document: str
-    """The name of the parameter for the document."""
+    """The name of the parameter for the document; `OUTER.INNER` for a parameter that is a mapping."""
     text: str
     """The document that is stored now; "" if there is none."""
+
+    def with_text(self, text: str) -> dict[str, object]:
+        """Return the parameters that store another document."""
+        outer, dot, inner = self.document.partition(".")
+        return {**self.parameters, outer: {inner: text} if dot else text}
 
 
 def place_of(world: World, request: Request, kind: str, name: str) -> PolicyPlace | None:
@@ -79,11 +84,13 @@ def _inline(world: World, request: Request, name: str) -> PolicyPlace | None:
         return None
     backend = world.backend(user.account)
     owner = backend.users[user.name]
-    if name not in owner.policies:
-        for group in backend.groups.values():
-            if owner in group.users and name in group.policies:
-                parameters = {"GroupName": group.name, "PolicyName": name}
-                return _iam(user.account, "PutGroupPolicy", parameters, group.policies[name])
+    name, _, group_name = name.partition(OF_GROUP)
+    if group_name:
+        group = next((group for group in backend.groups.values() if group.name == group_name), None)
+        if group is None or owner not in group.users:
+            return None
+        parameters = {"GroupName": group_name, "PolicyName": name}
+        return _iam(user.account, "PutGroupPolicy", parameters, group.policies.get(name, ""))
     text = owner.policies.get(name, "")
     return _iam(user.account, "PutUserPolicy", {"UserName": user.name, "PolicyName": name}, text)
 
@@ -135,7 +142,42 @@ def _of_secret(world: World, arn: Arn, request: Request) -> PolicyPlace:
     return PolicyPlace(account, arn.region, "secretsmanager", operation, secret_id, "ResourcePolicy", text)
 
 
-_RESOURCES = {"s3": _of_bucket, "kms": _of_key, "secretsmanager": _of_secret}
+def _of_queue(world: World, arn: Arn, _: Request) -> PolicyPlace:
+    queue = Estate(world).queue(SecretLocation(arn.account, arn.region), arn.resource)
+    url = {"QueueUrl": f"https://sqs.{arn.region}.amazonaws.com/{arn.account}/{arn.resource}"}
+    text = _text_of(None if queue is None else queue.policy)
+    return PolicyPlace(arn.account, arn.region, "sqs", "SetQueueAttributes", url, "Attributes.Policy", text)
+
+
+def _of_topic(world: World, arn: Arn, request: Request) -> PolicyPlace:
+    topic = Estate(world).topic(request.resource)
+    parameters = {"TopicArn": request.resource, "AttributeName": "Policy"}
+    text = _text_of(None if topic is None else topic.policy)
+    return PolicyPlace(arn.account, arn.region, "sns", "SetTopicAttributes", parameters, "AttributeValue", text)
+
+
+def _of_table(world: World, arn: Arn, request: Request) -> PolicyPlace:
+    table = request.resource.partition("/index/")[0]
+    text = _text_of(Estate(world).table_policy(SecretLocation(arn.account, arn.region), table))
+    return PolicyPlace(arn.account, arn.region, "dynamodb", "PutResourcePolicy", {"ResourceArn": table}, "Policy", text)
+
+
+def _of_repository(world: World, arn: Arn, request: Request) -> PolicyPlace:
+    name = arn.resource.removeprefix("repository/")
+    text = _text_of(Estate(world).held_at(request.resource).policy)
+    parameters = {"registryId": arn.account, "repositoryName": name}
+    return PolicyPlace(arn.account, arn.region, "ecr", "SetRepositoryPolicy", parameters, "policyText", text)
+
+
+_RESOURCES = {
+    "dynamodb": _of_table,
+    "ecr": _of_repository,
+    "kms": _of_key,
+    "s3": _of_bucket,
+    "secretsmanager": _of_secret,
+    "sns": _of_topic,
+    "sqs": _of_queue,
+}
 """Service -> the function that finds the policy of a resource of this service."""
 
 

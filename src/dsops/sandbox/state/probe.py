@@ -8,6 +8,7 @@ from dsops.request.stored_policies import NOTHING_ALLOWED, StoredPolicy
 from dsops.sandbox.state.iam_backend import reset
 from dsops.sandbox.state.iam_builder import IamBuilder
 from dsops.sandbox.state.world import (
+    OF_GROUP,
     LongTermKey,
     MfaDevice,
     OidcProvider,
@@ -50,7 +51,7 @@ def _probe_account(world: World) -> str:
     planter.set_role_boundary(role, boundary.name)
     provider = planter.add_oidc_provider(_ACCOUNT, "https://id.example.com/p", ["client"])
     saml = planter.add_saml_provider(_ACCOUNT, "probe", "<metadata/>")
-    of_user = (StoredPolicy("of-user", _POLICY), boundary, StoredPolicy("of-group", _POLICY))
+    of_user = (StoredPolicy("of-user", _POLICY), boundary, StoredPolicy(f"of-group{OF_GROUP}probes", _POLICY))
     of_role = (StoredPolicy("of-role", _POLICY),)
     arn = user_arn(_ACCOUNT, "aws", "probe", "/p/")
     claims = {

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from dsops.sandbox.state.iam_backend import SandboxUser
 
 
+OF_GROUP = " of group "
+"""Between the name of an inline policy and the name of its group. Neither can contain a space."""
+
+
 class User(NamedTuple):
     """The current state of an IAM user."""
 
@@ -200,9 +204,12 @@ class World:
         """Return the identity policies and permissions boundary of a user."""
         backend = self.backend(user.account)
         owner = cast("SandboxUser", backend.users[user.name])
-        holders: list[moto_iam.User | moto_iam.Group] = [owner]
-        holders += [group for group in backend.groups.values() if owner in group.users]
-        texts = [text for holder in holders for text in policies_of(holder)]
+        texts = list(policies_of(owner))
+        for group in backend.groups.values():
+            if owner in group.users:
+                # The user may have an inline policy of the same name.
+                names = {name: f"{name}{OF_GROUP}{group.name}" for name in group.policies}
+                texts += [StoredPolicy(names.get(name, name), text) for name, text in policies_of(group)]
         return PrincipalGrants(tuple(texts), self.boundary(user.account, owner.permissions_boundary_arn))
 
     def boundary_arn(self, account: str, *, role: str, user: str) -> str:

@@ -36,10 +36,18 @@ export function decisionView(decision) {
       ", ",
       because(decision),
     ),
+    ...(decision.number > 0 ? [askAgain(decision)] : []),
     ...(decision.is_allowed ? [] : changesView(decision)),
     element("h3", {}, "Policies that were evaluated"),
     ...decision.reasons.map((reason) => reasonView(reason, decision)),
   ];
+}
+
+/** A button that takes the call to the form for questions. @param {Decision} decision */
+function askAgain(decision) {
+  const button = element("button", { type: "button" }, "Ask with other values");
+  button.addEventListener("click", () => document.dispatchEvent(new CustomEvent("ask-again", { detail: decision })));
+  return element("p", { class: "buttons" }, button);
 }
 
 /** @param {Decision} decision */
@@ -117,7 +125,7 @@ function nearView(near) {
   const rows = near.failures.map((failure) => element(
     "tr",
     {},
-    element("td", {}, [failure.element, failure.operator, failure.key].filter(Boolean).join(" ")),
+    element("td", {}, [failure.element, failure.operator, failure.key].filter(Boolean).join(" ").replaceAll(":", ":\u200b")),
     element("td", {}, failure.wanted.join(" or ") || "-"),
     element("td", {}, failure.actual === null ? "the request has none" : failure.actual.join(", "), failure.hint ? ` (${failure.hint})` : ""),
   ));

@@ -5,6 +5,8 @@ import { Refusal, ask, takeToken } from "./ask.js";
 import { Calls } from "./calls.js";
 import { decisionView } from "./decision.js";
 import { byId, element } from "./dom.js";
+import { refresh, startEvents } from "./events.js";
+import { startQuestion, startReset } from "./question.js";
 import { drawWorld, startWorld } from "./world.js";
 
 const POLL_MS = 300;
@@ -38,6 +40,7 @@ function show(name) {
     button.setAttribute("aria-pressed", String(view === name));
     byId(view).toggleAttribute("hidden", view !== name);
   }
+  if (name === "events-view") refresh();
   if (name === "world-view") drawWorld().catch((error) => tell(error.message, true));
 }
 
@@ -62,6 +65,9 @@ async function poll() {
 if (takeToken()) {
   document.querySelector("main")?.removeAttribute("hidden");
   startWorld();
+  startEvents();
+  startReset();
+  startQuestion(() => show("question-view"));
   for (const button of document.querySelectorAll("nav button")) {
     button.addEventListener("click", () => show(button.getAttribute("data-view") ?? ""));
   }
