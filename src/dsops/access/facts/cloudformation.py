@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from dsops.access.facts.cloudformation_functions import Functions, Lookup
-from dsops.access.facts.declared import UNKNOWN, DeclaredFacts, OwnerKind, has_unknown, permission_statement
+from dsops.access.facts.declared import DeclaredFacts, OwnerKind, has_unknown, permission_statement
 from dsops.access.facts.encryption_keys import default_key_of
 from dsops.access.facts.made_up_arns import made_up_arn, name_from_id
 from dsops.access.facts.terraform_values import mapping, objects
 from dsops.access.facts.world import OrganizationFacts, merge_worlds
 from dsops.arn import partition_of_region
+from dsops.document.template_functions import UNKNOWN, Functions, Lookup
 from dsops.policy import default_key_policy
 
 _KINDS: Final[Mapping[str, tuple[str, str, str]]] = {

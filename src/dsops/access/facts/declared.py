@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from enum import Enum
 from typing import Final, Literal
 
 from dsops.access.facts.encryption_keys import key_arn
@@ -22,19 +21,11 @@ from dsops.access.facts.world import (
     Resource,
     UserGroup,
 )
+from dsops.document.template_functions import UNKNOWN
 from dsops.policy import Place, PolicyKind
 
 OwnerKind = Literal["user", "role", "group"]
 _GapPlace = Place | Literal["identities", "resources"]
-
-
-class Later(Enum):
-    """The type of a value that is known only after the deployment."""
-
-    UNKNOWN = "unknown"
-
-
-UNKNOWN: Final = Later.UNKNOWN
 _ALL: Final = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
 
 

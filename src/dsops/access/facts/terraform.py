@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from dsops.access.facts.declared import UNKNOWN, DeclaredFacts, OwnerKind, permission_statement
+from dsops.access.facts.declared import DeclaredFacts, OwnerKind, permission_statement
 from dsops.access.facts.made_up_arns import made_up_arn, name_from_id
 from dsops.access.facts.terraform_values import (
     Modules,
@@ -22,6 +22,7 @@ from dsops.access.facts.terraform_values import (
     strings,
 )
 from dsops.access.facts.world import OrganizationFacts
+from dsops.document.template_functions import UNKNOWN
 from dsops.errors import PolicyInvalid
 from dsops.policy import default_key_policy
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from dsops.access.facts.declared import UNKNOWN
+from dsops.document.template_functions import UNKNOWN
 
 Values = Mapping[str, object]
 _INDEX: Final = re.compile(r"\[[^\]]*\]")

@@ -73,6 +73,8 @@ def query_answer(
     lines = [f'<{operation}Response xmlns="{namespace}">']
     if result:
         lines += [f"  <{operation}Result>", *_elements(result, "    "), f"  </{operation}Result>"]
+    elif service_model(service).operation_model(operation).output_shape is not None:
+        lines.append(f"  <{operation}Result/>")
     lines += ["  <ResponseMetadata>", f"    <RequestId>{request_id}</RequestId>", "  </ResponseMetadata>"]
     lines += [f"</{operation}Response>", ""]
     return HttpAnswer(200, (_XML,), "\n".join(lines).encode())

@@ -65,7 +65,7 @@ class Operations:
         self._keys = KeyStore(world)
         self._resources = StoredResources(world, secret_storage)
         self._iam = IamOperations(world, secret_storage, outbound)
-        self._special: Mapping[str, Callable[[AuthenticatedRequest, str, str], HttpAnswer]] = {
+        self._special: dict[str, Callable[[AuthenticatedRequest, str, str], HttpAnswer]] = {
             "iam": self._perform_iam,
             "kms": self._perform_keys,
             "organizations": self._perform_organizations,
@@ -79,6 +79,10 @@ class Operations:
 
         A handler is called with the request, the account and the resource.
         """
+
+    def serve(self, service: str, handler: Callable[[AuthenticatedRequest, str, str], HttpAnswer]) -> None:
+        """Let the handler perform a service's operations once they are authorized."""
+        self._special[service] = handler
 
     def perform(self, route: Route, turn: AuthenticatedRequest) -> HttpAnswer:
         """Authorize and perform the operation. Raises SandboxRefusal if it is denied or fails."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from time import monotonic
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dsops.arn import partition_of_region
 from dsops.errors import SandboxRefusal
@@ -30,6 +30,7 @@ from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.events import Events, owner_of_role
 from dsops.sandbox.control.metrics import THROTTLING, SandboxMetrics
 from dsops.sandbox.control.operations import Operations
+from dsops.sandbox.control.service_calls import CallSurroundings, ServiceCalls
 from dsops.sandbox.federation.federation import UNSIGNED, Federation, unsigned_caller
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.identity_center.route import find_center_route
@@ -49,6 +50,9 @@ from dsops.sandbox.sts.assume_role import check_role_arn
 from dsops.sandbox.sts.issuing import HOUR
 from dsops.sandbox.sts.service_use import ServiceUse
 from dsops.sandbox.sts.sts import StsService
+
+if TYPE_CHECKING:
+    from dsops.sandbox.cloudformation.operations import CloudFormation
 
 
 class Answered(NamedTuple):
@@ -101,6 +105,13 @@ class Sandbox:
             self.world, self.secret_storage, self.judge, self.sts.outbound, self.roles_anywhere
         )
         self._toolbox = Toolbox(self.authorization_records, self.judge)
+        self._calls = ServiceCalls(
+            CallSurroundings(
+                self.world, self.sessions, self._operations, self.events, self.assume_for_service, new_request_id
+            )
+        )
+        self._stacks: CloudFormation | None = None
+        self._operations.serve("cloudformation", self._perform_stacks)
 
     def move_clock(self, now: float, *, is_frozen: bool | None = None) -> None:
         """Set the clock. `is_frozen` freezes or unfreezes the clock; None leaves it frozen or running as before."""
@@ -263,13 +274,14 @@ class Sandbox:
         turn = AuthenticatedRequest(caller, place.operation, place.with_text(text), {}, now, request_id)
         protocol = protocols(place.service)[0]
         route = Route(place.service, place.operation, protocol, wants_json=False, fields={}, document={})
-        try:
-            answer = self._operations.perform(route, turn)
-        except SandboxRefusal as refused:
-            self.events.add(request, route, turn, {}, refused)
-            raise
-        self.events.add(request, route, turn, {}, None, answer)
-        return answer
+        return self._calls.perform(route, turn, request)
+
+    def _perform_stacks(self, turn: AuthenticatedRequest, _account: str, _resource: str) -> HttpAnswer:
+        # Loaded when it is first used, because most runs create no stack.
+        from dsops.sandbox.cloudformation.operations import CloudFormation
+
+        self._stacks = self._stacks or CloudFormation(self._calls.for_stack)
+        return query_answer("cloudformation", turn.operation, self._stacks.perform(turn), turn.request_id)
 
     def assume_for_service(self, request: HttpRequest, role: Role, use: ServiceUse) -> Issued:
         """Issue a role session to an AWS service, recorded as the service's own AssumeRole call.

@@ -16,7 +16,6 @@ from dsops.extras import install_packages
 from dsops.request.wire.errors import refusal
 from dsops.request.wire.models import protocols, service_model
 from dsops.request.wire.service_table import SERVED
-from dsops.sandbox.state.closed_operations import SHUT, not_served
 from dsops.sandbox.state.quick_moto.key_pairs import generate_key_pairs_late
 from dsops.sandbox.state.quick_moto.sending import send_without_counting
 from dsops.sandbox.state.quick_moto.setup import quick_json, quick_s3, with_status
@@ -142,10 +141,6 @@ def _run_no_function(_: object, event: str | None = None) -> tuple[str, bool, st
 
 def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:
     """Return a NotImplemented error (501) that names the missing package."""
-    if shut := SHUT.get(service):
-        return not_served(
-            service, "*", f"{shut}, and an installed {error.name} would only read resources that can't be created"
-        )
     extra = SERVED[service].module
     named = f"moto[{extra}]" if extra in (metadata("moto").get_all("Provides-Extra") or ()) else str(error.name)
     return refusal(

@@ -1,18 +1,26 @@
-"""Resolve CloudFormation's functions, as far as the template itself determines their values.
+"""Resolve CloudFormation's functions, as far as the caller knows the values that they refer to.
 
-A parameter, an import of a stack that is not read, and most attributes are known only after the deployment. They become
+Before a deployment, a parameter, an import of a stack that is not read, and most attributes are not known. They become
 `UNKNOWN`.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Final, NamedTuple
 
-from dsops.access.facts.declared import UNKNOWN
-from dsops.access.facts.terraform_values import mapping
 
+class Later(Enum):
+    """The value of what is known only after the deployment."""
+
+    UNKNOWN = "unknown"
+
+
+UNKNOWN: Final = Later.UNKNOWN
 _ABSENT: Final = object()
 """The value of `Ref: AWS::NoValue`, which takes a property away."""
 _VARIABLE: Final = re.compile(r"\$\{([^}]*)\}")
@@ -27,6 +35,8 @@ class Lookup(NamedTuple):
     """Returns an attribute of a resource, given its logical id and the attribute's name."""
     imported: Callable[[str], object]
     """Returns what another stack exports under a name."""
+    condition: Callable[[str], bool] | None = None
+    """Returns whether one of the template's conditions holds; None if conditions are not known yet."""
 
 
 class Functions:
@@ -50,6 +60,8 @@ class Functions:
             "Fn::Split": self._split,
             "Fn::FindInMap": self._find_in_map,
             "Fn::ImportValue": self._import,
+            "Fn::Base64": self._base64,
+            "Fn::ToJsonString": self._json,
         }
 
     def resolve(self, value: object) -> object:
@@ -91,7 +103,7 @@ class Functions:
     def _sub(self, argument: object) -> object:
         own: Mapping[str, object] = {}
         if isinstance(argument, list) and len(argument) == 2:
-            own = mapping(argument[1])
+            own = argument[1] if isinstance(argument[1], dict) else {}
             argument = argument[0]
         if not isinstance(argument, str):
             return UNKNOWN
@@ -121,9 +133,11 @@ class Functions:
         return separator.join(map(str, items))
 
     def _if(self, argument: object) -> object:
-        """Return the value of both branches if they are equal, because conditions depend on parameters."""
+        """Return the branch that the condition selects. If it is not known, return both branches' equal value."""
         if not isinstance(argument, list) or len(argument) != 3:
             return UNKNOWN
+        if self._lookup.condition is not None:
+            return self._resolved(argument[1 if self._lookup.condition(str(argument[0])) else 2])
         one, other = (self._resolved(branch) for branch in argument[1:])
         return one if one == other else UNKNOWN
 
@@ -145,8 +159,20 @@ class Functions:
         resolved = self._resolved(argument)
         if not isinstance(resolved, list) or len(resolved) != 3 or not all(isinstance(key, str) for key in resolved):
             return UNKNOWN
-        value = mapping(mapping(self._mappings.get(resolved[0])).get(resolved[1])).get(resolved[2])
+        value: object = self._mappings
+        for key in resolved:
+            value = value.get(key) if isinstance(value, dict) else None
         return UNKNOWN if value is None else value
+
+    def _base64(self, argument: object) -> object:
+        text = self._resolved(argument)
+        return base64.b64encode(text.encode()).decode() if isinstance(text, str) else UNKNOWN
+
+    def _json(self, argument: object) -> object:
+        try:
+            return json.dumps(self._resolved(argument))
+        except TypeError:  # an unknown value in it
+            return UNKNOWN
 
     def _import(self, argument: object) -> object:
         name = self._resolved(argument)
