@@ -75,7 +75,8 @@ class Recorder:
             common = self._common = self._in_common(facts)
         own: Mapping[str, object] = act.facts if act.error is None else {**act.facts, "code": act.error.code}
         end = common.text
-        # If a field name occurs several times, the process's field wins over the act's, and the act's over the run's.
+        # The fields come from three sources. If a name occurs in several, the origin (the process) wins over the act,
+        # and the act over the run.
         if not common.names.isdisjoint(own):
             own, end = {**facts, **own, **self._origin._asdict()}, ""
         record = {

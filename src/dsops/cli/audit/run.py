@@ -34,7 +34,7 @@ _STORE = Flag(
 )
 _REGION = Flag(
     "--region",
-    "the region of Athena (default: the region of the store, or your own)",
+    "the region of Athena (default: the region of the store or of the base credentials)",
     value="REGION",
     own_variable="DSOPS_AUDIT_REGION",
 )

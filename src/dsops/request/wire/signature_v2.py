@@ -29,7 +29,7 @@ _SIGNED_QUERY = frozenset(
     """.split()
 )
 _INCOMPLETE = "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
-# The other allowed query parameters. Any further one is refused, because the signature does not cover it.
+# Query parameters that are allowed although the signature does not cover them. Any other parameter is refused.
 _OWN_QUERY = frozenset({"awsaccesskeyid", "signature", "expires", "content-type", "content-md5", "x-id"})
 
 

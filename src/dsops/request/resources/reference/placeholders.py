@@ -200,7 +200,8 @@ class Filler:
         if is_only and not self._is_new:
             generic += _GENERAL
             if not self._operation.startswith(("list", "describe", "search")):
-                # StopLogging's `Name` must be the trail's name, because the action has no other resource type.
+                # As in StopLogging, whose parameter `Name` names the trail: the action acts on no other type of
+                # resource.
                 generic.append("name")
         lower = placeholder.lower()
         names = [name for name in _specific(lower, (stem, kind)) if name not in _GENERIC]
