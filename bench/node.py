@@ -2,7 +2,8 @@
 
     .venv/bin/python bench/node.py
 
-The node runs in a process of its own, with an issuer that answers at once; clients are in this process. A request is a
+The node runs in a process of its own, with an issuer that answers at once. The clients are threads of a compiled
+program, `node_clients.c`. A request is a
 new connection, as the SDKs make one, and the node asks the kernel for the owner of each. Use CPU times and ratios:
 latencies depend on the load of the machine.
 """
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import select
 import signal
 import socket
 import statistics
@@ -63,13 +63,13 @@ class Node(NamedTuple):
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
-    def message(self, store: str) -> bytes:
+    def message(self, store: str) -> str:
         """A request for the session of a store, as botocore writes it."""
         return (
             f"GET /credentials/{store} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
             f"Accept: application/json\r\nAuthorization: {self.token}\r\n"
             "User-Agent: Botocore/1.40 md/awscrt ua/2.1 os/linux lang/python\r\nAccept-Encoding: gzip\r\n\r\n"
-        ).encode()
+        )
 
 
 @contextmanager
@@ -98,42 +98,43 @@ def running() -> Iterator[Node]:
 def ask(node: Node, store: str) -> int:
     """Send one request and read the answer; return the status."""
     with socket.create_connection(("127.0.0.1", node.port), timeout=SECONDS) as client:
-        client.sendall(node.message(store))
+        client.sendall(node.message(store).encode())
         answer = b"".join(iter(lambda: client.recv(65_536), b""))
     return int(answer[9:12])
 
 
-def crowd(node: Node, clients: int, pause_seconds: float, requests: int) -> tuple[list[float], float, float]:
-    """Latencies in seconds of clients that each pause between requests, the node's CPU seconds, and the duration.
+def build_clients(folder: Path) -> Path:
+    """Compile the program with the clients, so that they need little of the CPU time that they measure."""
+    program = folder / "clients"
+    source = Path(__file__).with_name("node_clients.c")
+    subprocess.run(["cc", "-O2", "-pthread", "-o", str(program), str(source)], check=True, timeout=SECONDS)  # noqa: S607
+    return program
 
-    The clients' first requests are spread over the pause.
+
+def crowd(program: Path, node: Node, clients: int, pause: float, requests: int) -> tuple[list[float], float, float]:
+    """Latencies in seconds, sorted, the node's CPU seconds, and the duration.
+
+    Each client pauses between its requests for a random time, on average `pause` seconds.
     """
-    poll, begun = select.epoll(), time.monotonic()
-    due = [(begun + pause_seconds * number / clients, number) for number in range(clients)]
-    connected: dict[int, tuple[socket.socket, float, int]] = {}
-    latencies: list[float] = []
-    message = [node.message(f"role-{number % 20}") for number in range(clients)]
-    before = node.cpu_seconds()
-    while len(latencies) < requests:
-        now = time.monotonic()
-        while due and due[0][0] <= now:
-            _, number = due.pop(0)
-            start = time.monotonic()
-            client = socket.create_connection(("127.0.0.1", node.port))
-            client.sendall(message[number])
-            connected[client.fileno()] = (client, start, number)
-            poll.register(client.fileno(), select.EPOLLIN)
-        wait = max(0.0, due[0][0] - time.monotonic()) if due else 1.0
-        for descriptor, _ in poll.poll(wait):
-            client, start, number = connected.pop(descriptor)
-            answer = client.recv(65_536)
-            latencies.append(time.monotonic() - start)
-            if not answer.startswith(b"HTTP/1.1 200"):
-                raise RuntimeError(answer[:200])
-            poll.unregister(descriptor)
-            client.close()
-            due.append((time.monotonic() + pause_seconds, number))
-    return latencies, node.cpu_seconds() - before, time.monotonic() - begun
+    messages = [node.message(f"role-{number}") for number in range(20)]
+    command = [str(program), *map(str, (node.port, clients, requests, int(1e6 * pause))), *messages]
+    cpu, begun = node.cpu_seconds(), time.monotonic()
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=10 * SECONDS)
+    cpu, seconds = node.cpu_seconds() - cpu, time.monotonic() - begun
+    return sorted(float(word) / 1e6 for word in done.stdout.split()), cpu, seconds
+
+
+def show_days() -> None:
+    """Print the calls of a simulated day of 500 processes, for each lifetime of sessions."""
+    from tests.nodes import HOUR
+    from tests.unit.node.test_day import simulate
+
+    for hours in (1, 2, 4, 8, 12):
+        day = simulate(hours * HOUR)
+        print(
+            f"sessions of {hours:2} h: {day.requests:6} requests, {day.calls:3} calls, least {day.least:5.1f},"
+            f" {day.calls / day.least:.2f} x, {day.failures} processes without a session"
+        )
 
 
 def main() -> None:
@@ -141,19 +142,23 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--serve", default="")
     parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--day", action="store_true", help="print the calls of a simulated day instead")
     arguments = parser.parse_args()
+    if arguments.day:
+        show_days()
+        return
     if arguments.serve:
         serve(Path(arguments.serve))
         return
-    with running() as node:
+    with tempfile.TemporaryDirectory() as name, running() as node:
+        program = build_clients(Path(name))
         print(f"memory at the start          {node.megabytes():.1f} MB")
         for number in range(ROLES):
             while ask(node, f"role-{number}") != 200:
                 pass
         print(f"memory with {ROLES} roles      {node.megabytes():.1f} MB")
         for clients, pause in ((1, 0.0), (16, 0.0), (200, 0.0), (200, 0.2)):
-            latencies, cpu, seconds = crowd(node, clients, pause, arguments.requests)
-            latencies.sort()
+            latencies, cpu, seconds = crowd(program, node, clients, pause, arguments.requests)
             median, high = statistics.median(latencies), latencies[int(0.99 * len(latencies))]
             print(
                 f"{clients:3} clients, pause {pause:3.1f} s   {len(latencies) / seconds:6.0f} requests/s,"

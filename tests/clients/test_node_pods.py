@@ -22,6 +22,8 @@ from tests.permission import allow_found
 from tests.workload_tokens import CLUSTER, TokenIssuer, pod_claims
 
 ADDRESS = "169.254.170.23"
+IPV6_ADDRESS = "fd00:ec2::23"
+HAS_IPV6 = Path("/proc/net/if_inet6").is_file()
 SEED = """\
 accounts:
   "111111111111":
@@ -42,7 +44,7 @@ secretStores:
     tags: {kubernetes-namespace: "${KUBERNETES_NAMESPACE}", kubernetes-pod-name: "${KUBERNETES_POD_NAME}"}
 """
 NODE = f"""\
-listen: ["{ADDRESS}:80"]
+listen: [{f'"[{IPV6_ADDRESS}]:80", ' if HAS_IPV6 else ""}"{ADDRESS}:80"]
 tokens: tokens
 kubernetes: {{issuer: "{CLUSTER}", jwks: JWKS, node: "${{NODE_NAME}}"}}
 workloads:
@@ -118,9 +120,22 @@ class Cluster:
         run("ip", "-n", name, "address", "add", f"{theirs}/32", "dev", "eth0")
         run("ip", "-n", name, "link", "set", "eth0", "up")
         run("ip", "-n", name, "route", "add", ADDRESS, "dev", "eth0", "src", theirs)
+        if HAS_IPV6:
+            self._add_ipv6(name, ours)
         (self.cgroups / f"pod{uid}").mkdir()
         self._stack.callback(self._remove, self.cgroups / f"pod{uid}")
         return name
+
+    def _add_ipv6(self, name: str, ours: str) -> None:
+        """Add the addresses and routes of IPv6 for a pod."""
+        theirs = f"2001:db8:{self._pods}::2"
+        addresses = [(self.machine, "fe80::1/64", ours), (name, "fe80::2/64", "eth0"), (name, f"{theirs}/128", "eth0")]
+        if self._pods == 1:
+            addresses.append((self.machine, f"{IPV6_ADDRESS}/128", "lo"))
+        for place, address, device in addresses:
+            run("ip", "-n", place, "-6", "address", "add", address, "dev", device, "nodad")
+        run("ip", "-n", self.machine, "-6", "route", "add", theirs, "via", "fe80::2", "dev", ours)
+        run("ip", "-n", name, "-6", "route", "add", IPV6_ADDRESS, "via", "fe80::1", "dev", "eth0", "src", theirs)
 
     def serve(self) -> None:
         """Start the node, with a sandbox, in the machine's namespace."""
@@ -144,7 +159,7 @@ class Cluster:
         said = []
         for line in child.stderr:
             said.append(line)
-            if "serves at" in line:
+            if f"serves at http://{ADDRESS}" in line:
                 break
         assert said[-1].endswith(f" http://{ADDRESS}\n"), "".join(said)
 
@@ -197,6 +212,9 @@ def test_a_pod_gets_its_session_and_no_other_pod_can_use_its_token(cluster: Clus
     }
     key = cluster.in_pod(app, "uid-of-app-1", BOTO3, environ=variables)
     assert key.startswith("ASIA")
+    if HAS_IPV6:
+        variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"http://[{IPV6_ADDRESS}]/v1/credentials"
+        assert cluster.in_pod(app, "uid-of-app-1", BOTO3, environ=variables) == key
 
     def asked(namespace_name: str, pod: str, *requests: tuple[Path, str]) -> list[str]:
         text = json.dumps([(str(file), path) for file, path in requests])

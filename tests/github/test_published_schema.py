@@ -1,4 +1,4 @@
-"""The JSON Schema of dsops.yaml at its stable path, and its entry for the catalogue of schemastore.org."""
+"""The JSON Schemas of dsops.yaml and of a node's file at their stable paths, and the entry for schemastore.org."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from dsops.cli import main
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 SCHEMA = REFERENCE / "dsops.schema.json"
+NODE_SCHEMA = REFERENCE / "node.schema.json"
 UPDATE = bool(os.environ.get("DSOPS_UPDATE_GOLDEN"))
 
 
-def test_the_published_schema_is_what_dsops_prints(capfd: pytest.CaptureFixture[str]) -> None:
-    """docs/reference/dsops.schema.json is the output of `dsops schema`; DSOPS_UPDATE_GOLDEN=1 writes it again."""
-    assert main(["schema"]) == 0
+@pytest.mark.parametrize(("words", "file"), [(["schema"], SCHEMA), (["schema", "--for-node"], NODE_SCHEMA)])
+def test_the_published_schema_is_what_dsops_prints(
+    capfd: pytest.CaptureFixture[str], words: list[str], file: Path
+) -> None:
+    """The schemas in docs/reference are the output of `dsops schema`; DSOPS_UPDATE_GOLDEN=1 writes them again."""
+    assert main(words) == 0
     printed = capfd.readouterr().out
     if UPDATE:
-        SCHEMA.write_text(printed, encoding="utf-8")
-    assert printed == SCHEMA.read_text(encoding="utf-8")
+        file.write_text(printed, encoding="utf-8")
+    assert printed == file.read_text(encoding="utf-8")
 
 
 def test_the_entry_of_the_catalogue() -> None:

@@ -37,6 +37,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     try:
         with running_engine(tmp_path_factory.mktemp("trino")) as engine:
             yield engine
+        assert not engine.temporary.exists()
     except ToolMissingError as missing:
         pytest.skip(str(missing))
 

@@ -30,13 +30,15 @@ _JDK_FOLDERS = ("/usr/lib/jvm", "/opt/java", "/opt")
 _START_SECONDS = 300
 _END_SECONDS = 30
 _FLAGS = (
-    # The process runs for a minute or two: the second compiler and the parallel collector would only cost time.
-    "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
     "-Duser.timezone=UTC",
     "--enable-native-access=ALL-UNNAMED",
     "--add-modules=jdk.incubator.vector",
 )
+
+
+_SHORT_FLAGS = ("-XX:TieredStopAtLevel=1",)
+"""For a process that runs for a minute or two: the second compiler would only cost time."""
 
 
 class Engine(NamedTuple):
@@ -50,6 +52,8 @@ class Engine(NamedTuple):
     """The signer of the server's certificate, and of the certificates that the server trusts."""
     tables: Path
     """The folder that the address `local:///` means."""
+    temporary: Path
+    """The folder of the server's temporary files."""
     process: Child[bytes]
 
     def address(self, user: str = "ada", catalog: str = "hive", schema: str = "default") -> str:
@@ -100,23 +104,29 @@ def server_command(environ: Mapping[str, str] = OUTSIDE) -> list[str]:
 
 
 @contextmanager
-def running_engine(folder: Path, *, workers: int = 1, memory_mb: int = 1500) -> Iterator[Engine]:
-    """Start a server in an empty folder; end it afterwards. Raises ToolMissingError, and RuntimeError with its log."""
+def running_engine(folder: Path, *, workers: int = 1, memory_mb: int = 1500, is_short: bool = True) -> Iterator[Engine]:
+    """Start a server in an empty folder; end it afterwards, and remove its temporary files.
+
+    `is_short` is for a server that runs for a minute or two. Raises ToolMissingError, and RuntimeError with its log.
+    """
     java, *rest = server_command()
     authority = make_authority(folder)
-    tables, addresses, log = folder / "tables", folder / "addresses", folder / "log"
+    tables, temporary, addresses, log = (folder / name for name in ("tables", "temporary", "addresses", "log"))
     tables.mkdir()
+    temporary.mkdir()
     settings = folder / "settings.properties"
     settings.write_text(_settings(folder, authority), encoding="utf-8")
-    command = [java, f"-Xmx{memory_mb}m", *rest, str(tables), str(workers), str(settings), str(addresses)]
+    flags = [f"-Xmx{memory_mb}m", f"-Djava.io.tmpdir={temporary}", *(_SHORT_FLAGS if is_short else ())]
+    command = [java, *flags, *rest, str(tables), str(workers), str(settings), str(addresses)]
     with log.open("wb") as output:
         process = Child(command, cwd=folder, stdin=subprocess.PIPE, stdout=output, stderr=output)
     try:
         _await(process, addresses, log)
         http, https = addresses.read_text(encoding="utf-8").split()
-        yield Engine(http, https, authority, tables, process)
+        yield Engine(http, https, authority, tables, temporary, process)
     finally:
         _end(process)
+        shutil.rmtree(temporary)
 
 
 def _settings(folder: Path, authority: Authority) -> str:

@@ -55,6 +55,8 @@ def _regions(step: Step, variables: Iterable[PlannedVariable], runtime: Runtime)
             return (session_of(step.settings, runtime.environ, runtime.folder).region,)
         except ConfigError:
             return ()
+    if step.session_action == "CreateSession" and step.proof is not None and step.proof.region:
+        return (step.proof.region,)  # the trust anchor's region, whatever `region` says for the stores that use it
     keys = [variable.reference.key for variable in variables if variable.reference is not None]
     if step.type.read_action and keys:
         return dict.fromkeys(region_of(key, step) for key in keys)

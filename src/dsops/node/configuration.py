@@ -18,6 +18,7 @@ from dsops.document import Mapping, Node, Scalar, Sequence, parse_yaml
 from dsops.errors import ConfigError, ConfigNotFound, ConfigUnreadable, Where
 from dsops.input_file import read_file, reason
 from dsops.node.accounts import group_id, user_id
+from dsops.node.addresses import is_of_pods
 from dsops.node.token_rules import TOKEN_KEYS, TokenRules
 from dsops.node.workloads import PeerRule, SecretRule, TokenCheck, Workload
 
@@ -186,7 +187,7 @@ class _NodeReader:
         host = host.removeprefix("[").removesuffix("]")
         try:
             address = ip_address(host)
-            is_local = address.is_loopback or address.is_link_local
+            is_local = address.is_loopback or is_of_pods(address)
         except ValueError:
             is_local = False
         if not is_local or not port.isdecimal() or int(port) > 65_535:

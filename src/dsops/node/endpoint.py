@@ -4,6 +4,7 @@
 - `/v1/credentials`: the same, at the path of EKS Pod Identity
 - `/secretsmanager/get?secretId=NAME` and `/v1/NAME`: the AWS Secrets Manager Agent
 - `/ping`: `healthy`, without a token
+- `/status`: what `dsops node status` shows, without a token, for root and the node's user
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from dsops.node.secrets_api import (
 )
 from dsops.node.secrets_cache import NodeSecrets
 from dsops.node.sessions import NodeSessions, SessionKey
+from dsops.node.status import STATUS_HEADER, STATUS_PATH, may_ask, status_content
 from dsops.node.workloads import NodeCaller, Workloads
 
 _CREDENTIALS: Final = "/credentials"
@@ -125,6 +127,9 @@ class NodeEndpoint(LoopbackAttendant):
             self._fail(request, 400, "Forwarded")
             return
         request.peer = self._lookup.peer(client.connection)
+        if path == STATUS_PATH and STATUS_HEADER in headers:
+            self._send_status(request)
+            return
         caller = self._identify(request)
         if caller is None:
             self._records.refuse(request.peer, path)
@@ -135,6 +140,13 @@ class NodeEndpoint(LoopbackAttendant):
             self._ask_secret(request, caller, client.query)
         else:
             self._ask_session(request, caller)
+
+    def _send_status(self, request: NodeRequest) -> None:
+        if not may_ask(request.peer):
+            self._fail(request, 403, "only root and the user of the node may ask for its status")
+            return
+        content = status_content(self._sessions.states(), self._workloads.all, self._now())
+        self._send_answer(request, 200, _JSON, json.dumps(content).encode("ascii"))
 
     def end(self) -> None:
         """Close all connections, the address and the connection to the kernel."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final
 
+from dsops.node.addresses import is_of_pods
 from dsops.node.pods import PodConnections
 from dsops.node.processes import PeerProcess, holders_of, process_facts
 from dsops.node.socket_owner import SocketOwner, SocketOwners, overflow_uid
@@ -94,10 +95,10 @@ class PeerLookup:
     def _tcp_peer(self, connection: socket.socket) -> Peer | None:
         """A connection from another network namespace has no socket here, and so no owner.
 
-        At a link-local address, which only this machine's namespaces reach, it may be of a pod.
+        At an address that only this machine's namespaces reach, it may be of a pod.
         """
         if not _is_of_this_machine(connection):
-            is_of_pod = _is_at_link_local(connection)
+            is_of_pod = _is_at_address_of_pods(connection)
             return Peer(None, is_in_pod=lambda pod_uid: self._pods.hold(connection, pod_uid)) if is_of_pod else None
         owner = self._owners.owner(connection)
         if owner is None:
@@ -119,9 +120,9 @@ def _is_of_this_machine(connection: socket.socket) -> bool:
         return False
 
 
-def _is_at_link_local(connection: socket.socket) -> bool:
+def _is_at_address_of_pods(connection: socket.socket) -> bool:
     try:
-        return ip_address(connection.getsockname()[0].partition("%")[0]).is_link_local
+        return is_of_pods(ip_address(connection.getsockname()[0].partition("%")[0]))
     except (OSError, ValueError):
         return False
 

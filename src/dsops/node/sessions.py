@@ -38,6 +38,21 @@ ending.
 """
 
 
+class SessionState(NamedTuple):
+    """What is known about one session at a moment."""
+
+    key: SessionKey
+    session: Credentials | None
+    """The valid session; None for none."""
+    seconds: float | None
+    """The seconds until the renewal or the next attempt; None if only a caller starts it."""
+    failures: int
+    """How many attempts have failed since the last success."""
+    failure: DsopsError | None
+    is_used: bool
+    is_under_way: bool
+
+
 class _Kept:
     """The session of one store, and when it is renewed. Times are seconds of the monotonic clock."""
 
@@ -105,6 +120,10 @@ class NodeSessions:
         kept = self._kept.get(key)
         return kept.failure if kept is not None else None
 
+    def states(self) -> list[SessionState]:
+        """Return what is known about each session, in the order of the stores' names."""
+        return [self._state(key, kept) for key, kept in sorted(self._kept.items(), key=lambda entry: entry[0])]
+
     def readers(self) -> Iterable[int]:
         """Return the descriptors to read from: none, because `Flights` has the results."""
         return ()
@@ -130,6 +149,20 @@ class NodeSessions:
         """Forget every session."""
         self._kept.clear()
         self._due.clear()
+
+    def _state(self, key: SessionKey, kept: _Kept) -> SessionState:
+        is_valid = self._seconds_left(kept) > 0
+        # A session without an end is never due. An unused one is due when it expires, and is then forgotten.
+        is_planned = is_valid and 0 < kept.due < kept.until
+        return SessionState(
+            key,
+            kept.session if is_valid else None,
+            kept.due - self._clock() if is_planned else None,
+            kept.failures,
+            kept.failure,
+            kept.is_used,
+            self.is_under_way(key),
+        )
 
     def _on_due(self, key: SessionKey, kept: _Kept) -> None:
         """Renew a used session. An unused one is kept until it expires, and then forgotten."""

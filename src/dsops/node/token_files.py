@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable
 from typing import Final
 
 from dsops.errors import FileNotWritten
 from dsops.input_file import reason
-from dsops.node.folders import make_public_folder
 from dsops.node.workloads import Workload
+from dsops.process.folders import folder_problem, make_public_folder
 from dsops.secret import Secret
 
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -37,14 +36,7 @@ def write_tokens(folder: str, workloads: Iterable[Workload]) -> dict[str, Secret
 def _make_folder(folder: str) -> None:
     """Create the folder with mode 0755. Raises FileNotWritten if another user could replace files in it."""
     make_public_folder(folder)
-    status = os.lstat(folder)
-    why = ""
-    if not stat.S_ISDIR(status.st_mode):
-        why = "it is a symbolic link"
-    elif status.st_uid != os.geteuid():
-        why = "it belongs to another user"
-    elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        why = "other users can write it"
+    why = folder_problem(folder, {os.geteuid()})
     if why:
         hint = "name a folder that does not exist yet with `tokens:`"
         raise FileNotWritten(f"the folder for token files is not safe: {folder}", why=why, hint=hint)

@@ -18,7 +18,9 @@ from dsops.doctor.network import (
 )
 from dsops.endpoint import resolve_endpoint
 from dsops.errors import TimedOut, Unreachable
+from dsops.plan import Proof
 from dsops.runtime import PartCount, ignore
+from tests.anywhere import ANCHOR, ANYWHERE_PROFILE, ROLE
 from tests.fakes import NOON, make_runtime
 from tests.plans import plan_of
 from tests.stubs.authority import make_authority
@@ -176,6 +178,26 @@ def test_every_server_that_a_plan_calls_is_named() -> None:
         "https://secretsmanager.eu-central-1.amazonaws.com",
         "https://secretsmanager.us-east-1.amazonaws.com",
         "https://sts.eu-west-1.amazonaws.com",
+    ]
+
+
+def test_a_certificates_server_is_in_the_region_of_its_trust_anchor() -> None:
+    """CreateSession goes to the trust anchor's region; `region` is for the stores that use the session."""
+    text = f"""
+secretStores:
+  machine:
+    type: aws.rolesanywhere
+    region: eu-west-1
+    trust_anchor_arn: {ANCHOR}
+    profile_arn: {ANYWHERE_PROFILE}
+    role_arn: {ROLE}
+    certificate: /certificate.pem
+    private_key: /key.pem
+"""
+    proof = Proof("the certificate", "digest", certificate="digest", region="us-east-1")
+    plan = plan_of(text, store="machine", proof=lambda _type, _settings: proof)
+    assert [endpoint.url for endpoint in endpoints_of_plan(plan, make_runtime())] == [
+        "https://rolesanywhere.us-east-1.amazonaws.com"
     ]
 
 

@@ -34,7 +34,7 @@ def test_every_key(tmp_path: Path) -> None:
         tmp_path,
         """\
 config: stores/dsops.yaml
-listen: ["127.0.0.1:8484", "[::1]:8484", "169.254.170.23:80", "unix:/run/dsops-node/node.sock"]
+listen: ["127.0.0.1:8484", "[::1]:8484", "169.254.170.23:80", "[fd00:ec2::23]:80", "unix:/run/dsops-node/node.sock"]
 tokens: /run/tokens
 workloads:
   web:
@@ -56,6 +56,7 @@ workloads:
         ListenAddress("127.0.0.1", 8484, ""),
         ListenAddress("::1", 8484, ""),
         ListenAddress("169.254.170.23", 80, ""),
+        ListenAddress("fd00:ec2::23", 80, ""),
         ListenAddress("", 0, "/run/dsops-node/node.sock"),
     )
     web, job = config.workloads

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Collection
 from heapq import heapify, heappop, heappush
+from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
 import pytest
 
+from dsops.agent.renewal import renewal_lead
 from dsops.errors import DsopsError, Unreachable
 from dsops.node.flights import Flight, Flights
 from dsops.node.sessions import NodeSessions, SessionKey
 from tests.fakes import FixedClock, Reports
-from tests.nodes import HOUR, StubIssuer
+from tests.nodes import HOUR, StubIssuer, session
 
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "node.md"
 MINUTE = 60.0
 PROCESSES, ROLES = 500, 20
 BOTOCORE_SECONDS = 15 * MINUTE
@@ -135,6 +139,18 @@ def test_a_day_of_500_processes_with_sessions_of_one_hour() -> None:
     assert 1.5 <= day.calls / day.least <= 1.75
     assert day.requests > 20 * day.calls
     assert day.most_at_once <= 12  # of 20 roles that were issued in one minute
+
+
+def test_the_page_has_the_calls_of_each_lifetime() -> None:
+    """The table in docs/how-to/node.md follows from the time of renewal, with the mean of its random part."""
+    rows = re.findall(r"^\| (\d+) hours? \| ([\d.]+) \| ([\d.]+) x \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [row[0] for row in rows] == ["1", "2", "4", "8", "12"]
+    start = FixedClock()()
+    for hours, calls, ratio in rows:
+        lifetime = int(hours) * HOUR
+        used = lifetime - renewal_lead(session(1, start, lifetime), 0.5)
+        assert calls == f"{24 * HOUR / used:.1f}"
+        assert ratio == f"{lifetime / used:.2f}"
 
 
 @pytest.mark.parametrize("lifetime", [HOUR, 12 * HOUR])

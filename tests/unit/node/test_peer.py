@@ -145,6 +145,9 @@ class EveryOwner(SocketOwners):
         ("127.0.0.1", "127.0.0.2", True),
         ("169.254.170.23", "169.254.170.23", True),
         ("169.254.170.23", "10.0.0.5", False),
+        ("fd00:ec2::23", "fd00:ec2::23", True),
+        ("fd00:ec2::23", "2001:db8::5", False),
+        ("fd00:ec2::24", "2001:db8::5", False),
         ("127.0.0.1", "10.0.0.5", False),
     ],
 )
@@ -153,7 +156,7 @@ def test_a_connection_from_another_machine_or_namespace_has_no_user(ours: str, t
     lookup = PeerLookup(EveryOwner())
     peer = lookup.peer(Ends(ours, theirs))  # type: ignore[arg-type]
     assert (peer is not None and peer.uid is not None) is is_known
-    assert peer is None or is_known or (ours.startswith("169.254.") and not peer.processes)
+    assert peer is None or is_known or (ours in {"169.254.170.23", "fd00:ec2::23"} and not peer.processes)
     assert peer is None or not peer.is_in_pod("a")
     lookup.close()
 

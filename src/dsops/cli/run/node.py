@@ -67,6 +67,31 @@ def _check(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
+def _status(arguments: Arguments, runtime: Runtime) -> int:
+    """Ask the running node for its sessions, and show them."""
+    from dsops.node.configuration import load_node_config
+    from dsops.node.status import ask_status
+
+    node = load_node_config(os.path.join(runtime.folder, arguments.text(_FILE.name)), runtime.environ)
+    sessions = ask_status(node)
+    if arguments.switch("--json"):
+        answer_json({"sessions": sessions})
+        return 0
+    answer_sentence(counted(len(sessions), "session"))
+    rows = [
+        (
+            str(session["store"]),
+            ", ".join(map(str, session["workloads"])),
+            " ".join(map(str, session["caller"].values())),
+            *(str(session.get(name, "")) for name in ("state", "renews", "expires", "key", "error")),
+        )
+        for session in sessions
+    ]
+    if rows:
+        answer(table(("STORE", "WORKLOADS", "CALLER", "STATE", "RENEWS", "EXPIRES", "KEY", "ERROR"), rows))
+    return 0
+
+
 def _show_notes(node: NodeConfig) -> None:
     """Say which workloads get nothing, because this process may not examine the processes of other users."""
     from dsops.node.service import need_root
@@ -120,6 +145,12 @@ COMMAND = Group(
             is_audited=True,
         ),
         "check": Command("Check the node's file, and show what each workload may have.", _check, (_FILE,)),
+        "status": Command(
+            "Show the sessions of the running node: for which workloads they are, when they are renewed, and errors.\n"
+            "Only root and the user of the node get an answer.",
+            _status,
+            (_FILE,),
+        ),
     },
 )
 """The command group `dsops node`."""

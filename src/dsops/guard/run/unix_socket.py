@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
 import struct
 import sys
 
 from dsops.errors import UsageError
+from dsops.process.folders import folder_problem
+from dsops.process.unix_listener import length_problem, listen, remove_unused
 
 PORT = 8490
 """The port of 127.0.0.1 in a container where a program forwards connections to the socket."""
-_LONGEST_PATH = 107
-"""`sun_path` has 108 bytes, of which one ends the path (unix(7))."""
 _ROOT = 0
-_OTHERS_WRITE = 0o022
 _PRIVATE = 0o600
 
 
@@ -44,65 +42,25 @@ def open_socket(path: str) -> UserSocket:
     """
     if not hasattr(socket, "AF_UNIX"):
         raise UsageError("this system has no Unix sockets for Python", hint="name an IP address: --listen 127.0.0.1")
-    size = len(os.fsencode(path))
-    if size > _LONGEST_PATH:
-        raise UsageError(
-            "the path of the socket is too long",
-            why=f"{path} has {size} bytes, and the system allows {_LONGEST_PATH}",
-            hint="name a folder with a shorter path, such as --listen unix:/tmp/guard/guard.sock",
-        )
+    why = length_problem(path)
+    if why:
+        hint = "name a folder with a shorter path, such as --listen unix:/tmp/guard/guard.sock"
+        raise UsageError("the path of the socket is too long", why=why, hint=hint)
     _check_folder(os.path.dirname(path))
-    _remove_unused(path)
-    listener = UserSocket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        listener.bind(path)
-        # The mode is set before `listen`, because clients can connect only after it. A umask would affect the whole
-        # process.
-        os.chmod(path, _PRIVATE)
-        listener.listen(1_024)
-    except OSError:
-        listener.close()
-        raise
-    return listener
+    why = remove_unused(path)
+    if why:
+        hint = "name another file with `--listen unix:PATH`, or stop the process that listens"
+        raise UsageError(f"the guard can't listen on the socket {path}", why=why, hint=hint)
+    return listen(path, _PRIVATE, UserSocket)
 
 
 def _check_folder(folder: str) -> None:
     """Create the folder if it does not exist. Raises UsageError if other users could replace the socket in it."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    status = os.lstat(folder)
-    why = ""
-    if not stat.S_ISDIR(status.st_mode):
-        why = "it is a symbolic link"
-    elif status.st_uid != os.geteuid():
-        why = "it belongs to another user"
-    elif status.st_mode & _OTHERS_WRITE:
-        why = "other users can write it, and could put their own socket there"
+    why = folder_problem(folder, {os.geteuid()})
     if why:
         raise UsageError(
             f"the folder of the socket is not yours alone: {folder}",
             why=why,
             hint="name a file in a folder that does not exist yet: dsops creates it for you alone",
         )
-
-
-def _remove_unused(path: str) -> None:
-    """Remove the socket of a guard that has ended. Raises UsageError for another file, or if a process listens."""
-    try:
-        mode = os.lstat(path).st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise UsageError(f"{path} exists and is not a socket", hint="name another file with `--listen unix:PATH`")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(1)
-        try:
-            client.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)
-            return
-        except OSError:
-            pass
-    raise UsageError(
-        f"another process listens on the socket {path}",
-        hint="stop that process, or name another file with `--listen unix:PATH`",
-    )
