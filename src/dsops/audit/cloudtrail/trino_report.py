@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from dsops.audit.cloudtrail.dialects import TRINO
+from dsops.audit.cloudtrail.dialects import TRINO, Dialect
 from dsops.audit.cloudtrail.question import AuditQuestion, QuestionOptions
 from dsops.audit.cloudtrail.relations import IS_CALL, fields, records
 from dsops.audit.cloudtrail.statement import whole
@@ -26,10 +26,12 @@ def report_in_trino(
     where: str = "",
     options: QuestionOptions,
     questions: Sequence[AuditQuestion],
+    dialect: Dialect = TRINO,
     on_step: OnStep = lambda *_: None,
 ) -> AuditReport:
     """Answer the questions from the records of `table` that match the SQL condition `where`.
 
+    `dialect` says how the table has the fields of a record: TRINO or OCSF.
     `options.boundary` is ignored: it is computed as in a report on log files. Raises AnswerInvalid if the answer of
     the cluster lacks the totals, and the errors of `TrinoCluster.run`.
     """
@@ -38,7 +40,7 @@ def report_in_trino(
     def step(name: str, done: int) -> Callable[[TrinoProgress], None]:
         return lambda progress: on_step(name, done, number, progress)
 
-    rows = cluster.run(_totals(table, where), _TOTALS, step("totals", 0))
+    rows = cluster.run(_totals(dialect, table, where), _TOTALS, step("totals", 0))
     if len(rows) != 1:
         raise AnswerInvalid(
             f"{cluster.address.short} sent {len(rows)} rows where the query returns one",
@@ -49,7 +51,7 @@ def report_in_trino(
     options = options._replace(boundary=boundary)
     answers = []
     for done, question in enumerate(questions, start=1):
-        sql = whole(question, options, TRINO, table, where)
+        sql = whole(question, options, dialect, table, where)
         rows = cluster.run(sql, question.columns, step(question.name, done))
         answers.append(Answer(question.name, question.columns, tuple(rows)))
     return AuditReport(
@@ -69,13 +71,13 @@ def report_in_trino(
     )
 
 
-def _totals(table: str, where: str) -> str:
+def _totals(dialect: Dialect, table: str, where: str) -> str:
     """Return a SELECT of the number of records, of those that are no calls, and of the calls, with their period."""
     valid = f"CASE WHEN {IS_CALL} THEN"
     return f"""WITH fields AS (
-  {fields(TRINO, table, where, without=("is_management",))}),
+  {fields(dialect, table, where, without=("is_management",))}),
 records AS (
-  {records(TRINO)})
+  {records(dialect)})
 SELECT count(*) AS "records", count(*) - coalesce(sum({valid} 1 END), 0) AS "skipped",
   count(DISTINCT {valid} call_id END) AS "calls", min({valid} call_time END) AS "first",
   max({valid} call_time END) AS "last"

@@ -37,7 +37,14 @@ _BEGIN = Flag(
     own_variable="DSOPS_AUDIT_ENGINE_BEGIN",
 )
 _END = Flag("--end", "with --engine: the last day to read", value="DAY", own_variable="DSOPS_AUDIT_ENGINE_END")
-ENGINE_FLAGS = (ENGINE, _FROM, _BEGIN, _END)
+_DIALECT = Flag(
+    "--dialect",
+    "with --engine: `ocsf` for a table of Security Lake (default trino)",
+    value="DIALECT",
+    choices=("trino", "ocsf"),
+    own_variable="DSOPS_AUDIT_ENGINE_DIALECT",
+)
+ENGINE_FLAGS = (ENGINE, _FROM, _BEGIN, _END, _DIALECT)
 
 
 def engine_words(arguments: Arguments) -> list[str]:
@@ -57,12 +64,18 @@ def report_of_engine(
     arguments: Arguments, runtime: Runtime, *, since: datetime | None, questions: Sequence[AuditQuestion], session: str
 ) -> AuditReport:
     """Make the report in the cluster. Shows progress. Ctrl-C cancels the query in the cluster."""
+    from dsops.audit.cloudtrail.dialects import TRINO
+    from dsops.audit.cloudtrail.ocsf import OCSF, days_of_lake
     from dsops.audit.cloudtrail.trino import TrinoProgress, open_trino
     from dsops.audit.cloudtrail.trino_address import parse_trino_address, trino_credentials
     from dsops.audit.cloudtrail.trino_network import network_of
     from dsops.audit.cloudtrail.trino_report import report_in_trino
 
-    table, days = table_in(arguments), days_of(*days_in(arguments))
+    dialect = OCSF if arguments.text(_DIALECT.name) == OCSF.name else TRINO
+    if dialect is OCSF and not arguments.text(_FROM.name):
+        raise UsageError("`--dialect ocsf` needs the name of Security Lake's table", hint="add `--from TABLE`")
+    begin, end = days_in(arguments)
+    table, days = table_in(arguments), days_of_lake(begin, end) if dialect is OCSF else days_of(begin, end)
     address = parse_trino_address(arguments.text(ENGINE.name))
     credentials = trino_credentials(runtime.environ, address)
     network = network_of(address, runtime.environ, runtime.folder)
@@ -84,7 +97,9 @@ def report_of_engine(
     options = QuestionOptions(since=since, by=arguments.text("--by"), session=session)
     with ends_tidily(), open_trino(address, credentials, network, table) as cluster:
         try:
-            return report_in_trino(cluster, table, where=days, options=options, questions=questions, on_step=step)
+            return report_in_trino(
+                cluster, table, where=days, options=options, questions=questions, dialect=dialect, on_step=step
+            )
         except KeyboardInterrupt:
             runtime.report(DONE)
             left = cluster.left_running
