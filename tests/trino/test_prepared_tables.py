@@ -19,6 +19,7 @@ from dsops.audit.cloudtrail.reporting import report_on
 from dsops.audit.cloudtrail.statement import days_of, whole
 from dsops.audit.cloudtrail.trino_report import report_in_trino
 from dsops.audit.preparing.table_statements import LogTable, trino_statements
+from dsops.errors import QueryFailed
 from tests.cloudtrail.generator import generate
 from tests.cloudtrail.ocsf_records import TYPES
 from tests.cloudtrail.test_ocsf import records_of, write_events
@@ -96,3 +97,13 @@ def test_security_lakes_events_give_the_reports_answers(engine: Engine, run_sql:
     assert report.answers == in_lake.answers
     totals = ("calls", "records", "first", "last", "boundary")
     assert [getattr(report, name) for name in totals] == [getattr(in_lake, name) for name in totals]
+    # A single record of another version ends the query: its figures would be wrong.
+    run_sql(
+        "CREATE VIEW newer AS SELECT CAST(ROW(metadata.uid, '2.0.0', metadata.event_code, metadata.product) AS"
+        " ROW(uid VARCHAR, version VARCHAR, event_code VARCHAR, product ROW(name VARCHAR, vendor_name VARCHAR,"
+        ' version VARCHAR, feature ROW(name VARCHAR)))) AS metadata, "time", time_dt, class_uid, cloud, api, actor,'
+        " src_endpoint, unmapped FROM lake LIMIT 1"
+    )
+    with cluster_of(engine, "newer") as cluster, pytest.raises(QueryFailed) as raised:
+        report_in_trino(cluster, "newer", options=QuestionOptions(), questions=(EVENTS,), dialect=OCSF)
+    assert "this record is not OCSF 1.1 or a later 1.x, but 2.0.0" in (raised.value.why or "")

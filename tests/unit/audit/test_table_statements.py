@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,3 +64,17 @@ def test_the_place_of_a_partition_has_account_region_and_day() -> None:
     assert own.root == "s3://bucket/trail/AWSLogs"
     assert "partition_projection_range = ARRAY['2026/01/01', '2026/03/31']" in trino_statements(own)[0]
     assert "\"timestamp\" <= '2026/03/31'" in trino_statements(own)[-1]
+
+
+def statements_of(page: str) -> list[str]:
+    """The SQL statements of a how-to page."""
+    text = (Path(__file__).parents[3] / "docs" / "how-to" / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sql\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [statement.strip() for block in blocks for statement in block.split(";") if statement.strip()]
+
+
+def test_the_pages_have_the_statements_that_are_printed() -> None:
+    """The tables in docs/how-to/audit-sql.md and trino.md are those of `audit prepare --ddl`, with example values."""
+    logs = LOGS._replace(location="s3://BUCKET", organization="")
+    assert statements_of("audit-sql.md")[0] == athena_statements(logs)[0]
+    assert statements_of("trino.md")[:2] == list(trino_statements(logs)[:2])

@@ -19,6 +19,7 @@ from dsops.errors import (
     ConfigError,
     DsopsError,
     QueryCancelled,
+    QueryFailed,
     Unreachable,
     UsageError,
     VariableInvalid,
@@ -200,6 +201,16 @@ def test_a_query_that_an_administrator_stopped_is_told() -> None:
         found = failure_of(server)
     assert isinstance(found, QueryCancelled)
     assert (found.message, found.why) == ("query 20261101_1 was cancelled in Trino", "Query killed. Message: no")
+
+
+def test_a_record_of_another_version_of_ocsf_is_told() -> None:
+    """The error of the cast in the statement has the version; it does not say that columns are missing."""
+    text = "Cannot cast 'this record is not OCSF 1.1 or a later 1.x, but 2.0.0' to BIGINT"
+    error = {"errorType": "USER_ERROR", "errorName": "INVALID_CAST_ARGUMENT", "message": text, "errorCode": 1}
+    with StubServer(lambda _: page(error=error)) as server:
+        found = failure_of(server)
+    assert isinstance(found, QueryFailed)
+    assert (found.message, found.why) == ("table logs has records of another version of OCSF", text)
 
 
 @pytest.fixture

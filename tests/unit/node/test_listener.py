@@ -54,3 +54,32 @@ def test_a_folder_that_others_can_write_is_refused(tmp_path: Path) -> None:
         raised.value.why
         == f"the folder {tmp_path / 'run'}: other users can write it, and could put their own files there"
     )
+
+
+def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    """The link could later lead to a folder of another user, with another socket in it."""
+    (tmp_path / "real").mkdir(mode=0o755)
+    (tmp_path / "run").symlink_to(tmp_path / "real")
+    with pytest.raises(UsageError) as raised:
+        open_unix_listener(str(tmp_path / "run" / "node.sock"))
+    assert raised.value.why == f"the folder {tmp_path / 'run'}: it is a symbolic link"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
+    """This user could replace the socket while the node runs."""
+    (tmp_path / "run").mkdir(mode=0o755)
+    os.chown(tmp_path / "run", 54_321, 54_321)
+    with pytest.raises(UsageError) as raised:
+        open_unix_listener(str(tmp_path / "run" / "node.sock"))
+    assert raised.value.why == f"the folder {tmp_path / 'run'}: it belongs to another user"
+
+
+def test_a_link_in_place_of_the_socket_is_not_followed(tmp_path: Path) -> None:
+    """Neither the link nor its target is removed."""
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "node.sock").symlink_to(tmp_path / "mine")
+    with pytest.raises(UsageError) as raised:
+        open_unix_listener(str(tmp_path / "node.sock"))
+    assert raised.value.why == "another file is there"
+    assert (tmp_path / "node.sock").read_text() == "mine"

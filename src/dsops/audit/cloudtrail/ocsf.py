@@ -36,10 +36,11 @@ _PLACES: Final[Mapping[str, str]] = {
 """The path in a CloudTrail record -> where OCSF has its text."""
 _TEXTS: Final[Mapping[str, str]] = {"requestParameters": "api.request.data", "responseElements": "api.response.data"}
 """Fields whose structure depends on the event -> where OCSF has them as JSON text."""
-_OTHER_VERSION: Final = "this record is not OCSF 1.1 or a later 1.x, but "
+OTHER_VERSION: Final = "this record is not OCSF 1.1 or a later 1.x, but "
+"""The text in every engine's error for a record of another version, before the version."""
 _MILLISECONDS: Final = (
     "CASE WHEN metadata.version LIKE '1.%' AND metadata.version NOT LIKE '1.0.%' THEN CAST(\"time\" AS VARCHAR)"
-    f" ELSE CAST(CAST('{_OTHER_VERSION}' || coalesce(metadata.version, 'without version') AS BIGINT) AS VARCHAR) END"
+    f" ELSE CAST(CAST('{OTHER_VERSION}' || coalesce(metadata.version, 'without version') AS BIGINT) AS VARCHAR) END"
 )
 """SQL for the time of a record. The cast of a text fails: the error of every engine then has the text."""
 

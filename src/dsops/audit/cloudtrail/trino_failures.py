@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
+from dsops.audit.cloudtrail.ocsf import OTHER_VERSION
 from dsops.audit.cloudtrail.trino_address import CERTIFICATE, KEY, PASSWORD, TOKEN, TrinoAddress, TrinoCredentials
 from dsops.errors import (
     AccessDenied,
@@ -49,6 +50,9 @@ def _of_query(error: Any, address: TrinoAddress, table: str) -> DsopsError:
     if name in _NO_TABLE:
         hint = f"name the table with `--from TABLE` or `--from CATALOG.SCHEMA.TABLE`, or create it: {_PAGE}"
         return QueryRefused(f"Trino has no table {table} in {where}", why=why, hint=hint)
+    if OTHER_VERSION in why:
+        hint = "limit the days to those of records with OCSF 1.1 or later: `--begin`, `--end`"
+        return QueryFailed(f"table {table} has records of another version of OCSF", why=why, hint=hint)
     if name in _OTHER_COLUMNS:
         return _other_columns(table, why)
     if name == "PERMISSION_DENIED":

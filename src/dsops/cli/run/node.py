@@ -146,7 +146,7 @@ COMMAND = Group(
         ),
         "check": Command("Check the node's file, and show what each workload may have.", _check, (_FILE,)),
         "status": Command(
-            "Show the sessions of the running node: for which workloads they are, when they are renewed, and errors.\n"
+            "Show the sessions of the running node: their workloads, when they are renewed, and errors.\n"
             "Only root and the user of the node get an answer.",
             _status,
             (_FILE,),

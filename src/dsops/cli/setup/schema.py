@@ -25,8 +25,8 @@ def _run(arguments: Arguments, _runtime: Runtime) -> int:
 
 COMMAND = Command(
     help=(
-        "Print the JSON Schema of dsops.yaml, or of the file of `dsops node`. Editors use it for completion and\n"
-        "inline documentation.\n"
+        "Print the JSON Schema of dsops.yaml, or of the file of `dsops node`. Editors use it for\n"
+        "completion and inline documentation.\n"
         "\n"
         "  dsops schema > dsops.schema.json\n"
         "  # yaml-language-server: $schema=dsops.schema.json      (the first line of dsops.yaml)"

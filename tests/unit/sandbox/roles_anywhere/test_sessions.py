@@ -90,6 +90,16 @@ def test_a_certificate_without_a_valid_chain_is_refused(lab: Lab, make: object, 
     assert why in message
 
 
+def test_an_expired_ca_is_refused() -> None:
+    """The certificate of the trust anchor has expired: no certificate of this CA gets a session, even a valid one."""
+    root = Authority.root(valid=(-3, -1))
+    lab = Lab.of(seed(anchor={"certificates": root.pem}))
+    status, code, message = refused(lab, call(root.machine(valid=(-2, 30))))
+    assert (status, code) == (403, "AccessDeniedException")
+    assert message.startswith(UNTRUSTED)
+    assert "not valid at validation time" in message
+
+
 def test_a_certificate_issued_by_a_machine_is_refused(lab: Lab) -> None:
     """A certificate that is no CA can't issue certificates."""
     forger = Authority(certificate=MACHINE.certificate, key=MACHINE.key)
