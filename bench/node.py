@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -46,12 +46,11 @@ def serve(folder: Path) -> None:
     serve_until_signal(service.attendants)
 
 
-class Node(NamedTuple):
-    """A running node."""
+class Server(NamedTuple):
+    """A running server on loopback."""
 
     pid: int
     port: int
-    token: str
 
     def cpu_seconds(self) -> float:
         """CPU time of the process, user and system."""
@@ -63,10 +62,17 @@ class Node(NamedTuple):
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
+
+class Node(NamedTuple):
+    """A running node."""
+
+    server: Server
+    token: str
+
     def message(self, store: str) -> str:
         """A request for the session of a store, as botocore writes it."""
         return (
-            f"GET /credentials/{store} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"
+            f"GET /credentials/{store} HTTP/1.1\r\nHost: 127.0.0.1:{self.server.port}\r\n"
             f"Accept: application/json\r\nAuthorization: {self.token}\r\n"
             "User-Agent: Botocore/1.40 md/awscrt ua/2.1 os/linux lang/python\r\nAccept-Encoding: gzip\r\n\r\n"
         )
@@ -89,7 +95,7 @@ def running() -> Iterator[Node]:
             while not (folder / "port").exists() and time.monotonic() < end:
                 time.sleep(0.05)
             token = (folder / "tokens" / "web").read_text()
-            yield Node(process.pid, int((folder / "port").read_text()), token)
+            yield Node(Server(process.pid, int((folder / "port").read_text())), token)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(SECONDS)
@@ -97,7 +103,7 @@ def running() -> Iterator[Node]:
 
 def ask(node: Node, store: str) -> int:
     """Send one request and read the answer; return the status."""
-    with socket.create_connection(("127.0.0.1", node.port), timeout=SECONDS) as client:
+    with socket.create_connection(("127.0.0.1", node.server.port), timeout=SECONDS) as client:
         client.sendall(node.message(store).encode())
         answer = b"".join(iter(lambda: client.recv(65_536), b""))
     return int(answer[9:12])
@@ -111,17 +117,36 @@ def build_clients(folder: Path) -> Path:
     return program
 
 
-def crowd(program: Path, node: Node, clients: int, pause: float, requests: int) -> tuple[list[float], float, float]:
-    """Latencies in seconds, sorted, the node's CPU seconds, and the duration.
+class Crowd(NamedTuple):
+    """What a number of clients measured."""
 
-    Each client pauses between its requests for a random time, on average `pause` seconds.
-    """
-    messages = [node.message(f"role-{number}") for number in range(20)]
-    command = [str(program), *map(str, (node.port, clients, requests, int(1e6 * pause))), *messages]
-    cpu, begun = node.cpu_seconds(), time.monotonic()
+    latencies: list[float]
+    """In seconds, sorted."""
+    cpu_seconds: float
+    """The server's."""
+    seconds: float
+
+
+def crowd(program: Path, server: Server, messages: Sequence[str], clients: int, pause: float, requests: int) -> Crowd:
+    """Let the clients send requests; each pauses for a random time after each, on average `pause` seconds."""
+    command = [str(program), *map(str, (server.port, clients, requests, int(1e6 * pause))), *messages]
+    cpu, begun = server.cpu_seconds(), time.monotonic()
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=10 * SECONDS)
-    cpu, seconds = node.cpu_seconds() - cpu, time.monotonic() - begun
-    return sorted(float(word) / 1e6 for word in done.stdout.split()), cpu, seconds
+    cpu, seconds = server.cpu_seconds() - cpu, time.monotonic() - begun
+    return Crowd(sorted(float(word) / 1e6 for word in done.stdout.split()), cpu, seconds)
+
+
+def show_crowds(program: Path, server: Server, messages: Sequence[str], requests: int) -> None:
+    """Measure and print the lines of a server."""
+    for clients, pause in ((1, 0.0), (16, 0.0), (200, 0.0), (200, 0.2)):
+        latencies, cpu, seconds = crowd(program, server, messages, clients, pause, requests)
+        median, high = statistics.median(latencies), latencies[int(0.99 * len(latencies))]
+        print(
+            f"{clients:3} clients, pause {pause:3.1f} s   {len(latencies) / seconds:6.0f} requests/s,"
+            f" {1e6 * cpu / len(latencies):5.0f} us CPU each = {len(latencies) / cpu:6.0f} requests/s on one core,"
+            f" median {1000 * median:.2f} ms, p99 {1000 * high:.2f} ms ({high / median:.1f} x)"
+        )
+    print(f"memory at the end            {server.megabytes():.1f} MB; load average {os.getloadavg()[0]:.1f}")
 
 
 def show_days() -> None:
@@ -152,20 +177,13 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name, running() as node:
         program = build_clients(Path(name))
-        print(f"memory at the start          {node.megabytes():.1f} MB")
+        print(f"memory at the start          {node.server.megabytes():.1f} MB")
         for number in range(ROLES):
             while ask(node, f"role-{number}") != 200:
                 pass
-        print(f"memory with {ROLES} roles      {node.megabytes():.1f} MB")
-        for clients, pause in ((1, 0.0), (16, 0.0), (200, 0.0), (200, 0.2)):
-            latencies, cpu, seconds = crowd(program, node, clients, pause, arguments.requests)
-            median, high = statistics.median(latencies), latencies[int(0.99 * len(latencies))]
-            print(
-                f"{clients:3} clients, pause {pause:3.1f} s   {len(latencies) / seconds:6.0f} requests/s,"
-                f" {1e6 * cpu / len(latencies):5.0f} us CPU each = {len(latencies) / cpu:6.0f} requests/s on one core,"
-                f" median {1000 * median:.2f} ms, p99 {1000 * high:.2f} ms ({high / median:.1f} x)"
-            )
-        print(f"memory at the end            {node.megabytes():.1f} MB; load average {os.getloadavg()[0]:.1f}")
+        print(f"memory with {ROLES} roles      {node.server.megabytes():.1f} MB")
+        messages = [node.message(f"role-{number}") for number in range(20)]
+        show_crowds(program, node.server, messages, arguments.requests)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,17 @@ def test_a_stolen_token_does_not_help_another_user(tmp_path: Path) -> None:
 
 
 @NEEDS_ROOT
+def test_the_status_is_not_told_to_another_user(tmp_path: Path) -> None:
+    """Another user gets no list of the sessions, even with the token of a workload; root gets it without one."""
+    with running_node(tmp_path, WEB) as node:
+        assert node.session("web").status == 200
+        token = node.token("web")
+        headers = f"Authorization: {token}\r\nX-Dsops-Node-Status"
+        statuses = [as_user(user, lambda: ask(node.port, "/status", headers, "1")) for user in (STRANGER, 0)]
+    assert statuses == [b"HTTP/1.1 403", b"HTTP/1.1 200"]
+
+
+@NEEDS_ROOT
 def test_another_user_cannot_read_or_replace_a_token(tmp_path: Path) -> None:
     """The token file belongs to the workload's user alone, and its folder to the node's."""
     with running_node(tmp_path, WEB.replace(str(ME), str(STRANGER))) as node:
