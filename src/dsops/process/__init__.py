@@ -1,8 +1,8 @@
 """Run the user's command: find it on the PATH, replace this process with it, or run it as a child process.
 
 The input is a command, its environment, and the secrets to mask; the output is an exit code. For a child, `watch`
-forwards signals and enforces a time limit, `masked` masks output, `private` adds a terminal. Imported by `cli` and
-`node`.
+forwards signals and enforces a time limit, `masked` masks output, `private` adds a terminal. Imported by `cli`,
+`guard` and `node`.
 """
 
 from __future__ import annotations
