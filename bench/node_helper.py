@@ -40,20 +40,26 @@ def exchange(port: int, request: str) -> str:
         return b"".join(iter(lambda: client.recv(65_536), b"")).decode()
 
 
+def wait_for(port: int) -> None:
+    """Wait until the server listens."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=SECONDS).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise SystemExit("the helper does not start")
+
+
 def message_of(port: int) -> str:
-    """Wait for the server, and return the request for the role's session."""
+    """Wait for the server; return the request for the role's session."""
     head = f"Host: 127.0.0.1:{port}\r\nConnection: close\r\n"
     lifetime = "X-aws-ec2-metadata-token-ttl-seconds: 21600"
     ask = f"PUT /latest/api/token HTTP/1.1\r\n{head}{lifetime}\r\nContent-Length: 0\r\n\r\n"
-    end = time.monotonic() + SECONDS
-    while True:
-        try:
-            token = exchange(port, ask).partition("\r\n\r\n")[2].strip()
-            break
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
+    wait_for(port)
+    token = exchange(port, ask).partition("\r\n\r\n")[2].strip()
     path = f"/latest/meta-data/iam/security-credentials/{ROLE.rpartition('/')[2]}"
     return f"GET {path} HTTP/1.1\r\n{head}X-aws-ec2-metadata-token: {token}\r\nUser-Agent: Botocore/1.40\r\n\r\n"
 
