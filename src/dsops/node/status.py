@@ -1,7 +1,7 @@
 """What a running node has: its sessions, when they are renewed, and the errors of the last attempts.
 
-The node answers this request only to root and to its own user: the kernel identifies the caller. The answer has no token
-and no secret, and of keys only the masked ids.
+The node answers this request only to root and to its own user: the kernel identifies the caller. The answer has no
+token and no secret, and of keys only the masked ids.
 """
 
 from __future__ import annotations
