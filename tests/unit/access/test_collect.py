@@ -179,6 +179,7 @@ def test_files_are_private(tmp_path: Path) -> None:
         ("sqs:ListQueues", PRODUCTION, "resources", "sqs"),
         ("ssm:DescribeParameters", PRODUCTION, "resources", "ssm"),
         ("kms:ListAliases", PRODUCTION, "context", ""),
+        ("kms:ListGrants", PRODUCTION, "context", ""),
         ("sns:ListTopics", PRODUCTION, "resources", "sns"),
         ("lambda:ListFunctions", PRODUCTION, "resources", "lambda"),
         ("tag:GetResources", PRODUCTION, "context", ""),

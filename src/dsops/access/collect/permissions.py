@@ -31,6 +31,7 @@ ACCOUNT_ACTIONS: Final = (
     "iam:ListSAMLProviders",
     "kms:GetKeyPolicy",
     "kms:ListAliases",
+    "kms:ListGrants",
     "kms:ListKeys",
     "lambda:GetPolicy",
     "lambda:ListFunctions",

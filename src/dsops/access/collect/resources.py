@@ -85,9 +85,19 @@ class ResourceCollector:
         async def one(key: Json) -> Json:
             arn = text_of(key, "KeyArn")
             policy = await self._policy(arn, lambda: keys.get_key_policy(api, arn))
-            return {"Arn": arn, "Policy": policy, "Aliases": aliases.get(text_of(key, "KeyId"), [])}
+            named = aliases.get(text_of(key, "KeyId"), [])
+            return {"Arn": arn, "Policy": policy, "Aliases": named, "Grants": await self._grants(api, arn)}
 
         return await in_parallel(await keys.list_keys(api), one, _AT_ONCE)
+
+    async def _grants(self, api: ServiceApi, arn: str) -> list[Json] | None:
+        """Return who may use a key by a grant, and for what; None if the grants can't be read, which becomes a gap."""
+        try:
+            listed = await keys.list_grants(api, arn)
+        except DsopsError as error:
+            self._gaps.append(Gap(self._apis.account, "context", f"its grants: {why(error)}", arn))
+            return None
+        return [{name: grant.get(name) for name in ("GranteePrincipal", "Operations")} for grant in listed]
 
     async def _aliases(self, api: ServiceApi) -> dict[str, list[str]]:
         """Return the aliases of each key, by the key's id. A denied list leaves keys that an alias names unknown."""

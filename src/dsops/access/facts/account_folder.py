@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from dsops.access.facts.authorization_details import DetailsReader
 from dsops.access.facts.documents import Documents
-from dsops.access.facts.encryption_keys import default_key_of, key_arn
+from dsops.access.facts.encryption_keys import default_key_of, grants_of, key_arn
 from dsops.access.facts.gaps import TAG_KEYS, gaps_of
 from dsops.access.facts.json_files import JsonFile, object_of, objects_of, read_object, tags_of, text_of, texts_of
 from dsops.access.facts.layout import ACCOUNT, DETAILS, GLOBAL_SERVICES, PROVIDERS, RESOURCES, TAGS, resource_files
@@ -109,6 +109,7 @@ class AccountFolder:
             # A bucket without this setting counts as unknown (None): the account's own settings, which are not
             # collected, may set it.
             object_of(entry, "PublicAccessBlock").get("RestrictPublicBuckets") is True or None,
+            grants=grants_of(entry) if ":kms:" in arn else (),
             may_have_acls=":s3:::" in arn and text_of(entry, "ObjectOwnership") != "BucketOwnerEnforced",
         )
 

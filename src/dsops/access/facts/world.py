@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
+from dsops.access.facts.encryption_keys import KeyGrant
 from dsops.access.facts.mentions import Mentions, mentions_in, mentions_of
 from dsops.document import parse_json
 from dsops.errors import PolicyInvalid
@@ -220,6 +221,8 @@ class Resource(NamedTuple):
     """The ARNs of the aliases of a KMS key."""
     restricts_public: bool | None = None
     """For a bucket: whether S3 Block Public Access limits a public policy to its account; None if unknown."""
+    grants: tuple[KeyGrant, ...] = ()
+    """For a KMS key: its grants, which no answer considers; the answers that they can change name them."""
     has_tag_control: bool | None = None
     """For a bucket: whether S3 compares its tags with conditions (attribute-based access control); None if unknown."""
     may_have_acls: bool = False
@@ -339,6 +342,7 @@ def overlaid(base: OrganizationFacts, top: OrganizationFacts) -> OrganizationFac
 _Fact = TypeVar("_Fact", MemberAccount, IamIdentity, Resource, UserGroup)
 _UNKNOWN: Final[Mapping[str, object]] = {
     "aliases": (),
+    "grants": (),
     "groups": (),
     "has_tag_control": None,
     "instance_profiles": (),

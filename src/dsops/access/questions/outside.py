@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+from dsops.access.facts.encryption_keys import KeyGrant
 from dsops.access.facts.world import Gap, OrganizationFacts
 from dsops.access.questions.answer import AccessAnswer
 from dsops.access.questions.assuming import Assumptions
@@ -83,6 +84,23 @@ def acl_gaps(world: OrganizationFacts, resource: str = "") -> tuple[Gap, ...]:
         Gap(account, "resource", f"the access control lists of {_listed(of_account)}, and of the objects in it")
         for account, of_account in names.items()
     )
+
+
+def grant_gaps(world: OrganizationFacts, is_wanted: Callable[[KeyGrant], bool], key: str = "") -> tuple[Gap, ...]:
+    """Return the wanted grants of KMS keys, which no answer considers; `key`: only those of the key with this ARN."""
+    known = world.resources.get(key)
+    resources = world.resources.values() if not key else [known] if known is not None else []
+    return tuple(
+        Gap(resource.account, "resource", grant.text, resource.arn)
+        for resource in resources
+        for grant in resource.grants
+        if is_wanted(grant)
+    )
+
+
+def foreign_grants(world: OrganizationFacts) -> tuple[Gap, ...]:
+    """Return the grants to principals of accounts that are not among the facts, and those that are unknown."""
+    return grant_gaps(world, lambda grant: not any(f":{account}:" in grant.grantee for account in world.accounts))
 
 
 def _listed(buckets: list[str]) -> str:

@@ -11,6 +11,7 @@ from dsops.access.questions.assuming import Assumptions
 from dsops.access.questions.caller import AccessCaller
 from dsops.access.questions.data_actions import data_requests
 from dsops.access.questions.evaluator import Evaluator
+from dsops.access.questions.outside import grant_gaps
 from dsops.access.questions.path import ways_from
 from dsops.access.questions.topic import Topic
 from dsops.access.questions.who_can import Way
@@ -35,7 +36,7 @@ class WhatCan(NamedTuple):
     uses: tuple[ResourceUse, ...]
     """The actions on the known resources, each by the way with the fewest open conditions."""
     gaps: tuple[Gap, ...]
-    """The lists of resources that could not be read, and the roles that were too many to be asked about."""
+    """The lists of resources that could not be read, grants of keys, and roles that were too many to be asked about."""
 
 
 def what_can(
@@ -49,6 +50,8 @@ def what_can(
     found = (_best_use(evaluator, actors, topic, resource) for resource, topic in questions)
     uses = tuple(use for use in found if use is not None)
     gaps = [gap for gap in world.gaps if gap.place == "resources"]
+    arns = {caller.name, *(way.steps[-1].resource for way in roles)}
+    gaps += grant_gaps(world, lambda grant: not grant.grantee or grant.grantee in arns)
     if actors.left_out:
         of_all = f"{actors.left_out:,} of {len(roles):,} roles"
         gaps.append(Gap("", "identities", f"what {of_all} can do with some resources, because there are too many"))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import NamedTuple
 
+from dsops.access.facts.encryption_keys import KeyGrant
 from dsops.access.facts.world import Gap
 from dsops.access.questions.answer import AccessAnswer, Verdict
 from dsops.access.questions.assuming import Assumptions, Settled, can_call
 from dsops.access.questions.caller import AccessCaller, caller_of, callers_beyond, named_sessions
 from dsops.access.questions.evaluator import Evaluator
-from dsops.access.questions.outside import acl_gaps
+from dsops.access.questions.outside import acl_gaps, grant_gaps
 from dsops.access.questions.samples import samples_of
 from dsops.access.questions.topic import Topic
 
@@ -78,8 +80,14 @@ def who_can(evaluator: Evaluator, assumptions: Assumptions, action: str, resourc
     """
     direct: list[Way] = []
     stopped: dict[str, Stopped] = {}
+    of_grants: dict[Gap, None] = {}
     for sample in samples_of(evaluator.world, action, resource):
         topic = Topic(action, sample)
+        use = evaluator.key_use(topic)
+        key_action = use.action if use is not None else action
+        may_allow = partial(KeyGrant.may_allow, action=key_action)
+        of_key = grant_gaps(evaluator.world, may_allow, use.key if use is not None else sample)
+        of_grants |= dict.fromkeys(of_key)
         for caller in _candidates(evaluator, topic):
             answer = evaluator.ask(caller, topic)
             if answer.verdict != "no":
@@ -93,6 +101,7 @@ def who_can(evaluator: Evaluator, assumptions: Assumptions, action: str, resourc
     gaps += filter(None, (assumptions.gap_of(role) for role in roles if role.kind == "role"))
     gaps += _unnamed(evaluator, action, resource)
     gaps += acl_gaps(evaluator.world, resource) if ":s3:::" in resource else ()
+    gaps += of_grants
     kept = tuple(entry for name, entry in stopped.items() if name not in able)
     return WhoCan(action, resource, tuple(ways), kept, tuple(gaps))
 

@@ -8,7 +8,7 @@ from dsops.access.facts.world import OrganizationFacts
 from dsops.access.questions.assuming import ASSUME, Assumptions
 from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.naming import arn_text, caller_text
-from dsops.access.questions.outside import OutsideUse, acl_gaps, external_uses, public_uses
+from dsops.access.questions.outside import OutsideUse, acl_gaps, external_uses, foreign_grants, public_uses
 from dsops.cli.access.answers import (
     MOST_PRINTED,
     answer_value,
@@ -41,7 +41,7 @@ def _show(arguments: Arguments, runtime: Runtime, find: _Find, words: str) -> in
     world = load_world(arguments, runtime)
     uses = find(*questions_of(world, runtime))
     gaps = [gap for gap in world.gaps if gap.place in ("identities", "resources", "resource", "trust")]
-    gaps += [*acl_gaps(world), *(gap for use in uses for gap in use.answer.gaps)]
+    gaps += [*acl_gaps(world), *foreign_grants(world), *(gap for use in uses for gap in use.answer.gaps)]
     if arguments.switch("--json"):
         answer_json({"uses": [_value(use) for use in uses], "not_known": gaps_value(gaps)})
     else:

@@ -1,4 +1,4 @@
-"""KMS: the keys of an account, their aliases and their policies."""
+"""KMS: the keys of an account, their aliases, their policies and their grants."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ async def list_aliases(api: ServiceApi) -> list[Json]:
     """Return the aliases of the region, each with the id of its key."""
     by = ListedBy(_TARGET, "ListAliases", "Aliases", mark="Marker", next_mark="NextMarker")
     return objects(await json_list(api, by, {"Limit": 100}))
+
+
+async def list_grants(api: ServiceApi, key: str) -> list[Json]:
+    """Return the grants of a key, by ARN."""
+    by = ListedBy(_TARGET, "ListGrants", "Grants", mark="Marker", next_mark="NextMarker")
+    return objects(await json_list(api, by, {"KeyId": key, "Limit": 100}))
 
 
 async def get_key_policy(api: ServiceApi, key: str) -> str:
