@@ -170,6 +170,15 @@ def _clock(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
+def _reset(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.sandbox.control.running_sandboxes import find_running
+    from dsops.sandbox.control.running_sandboxes import tell as tell_sandbox
+
+    tell_sandbox(find_running(arguments.integer("--port"), runtime.environ), "reset", {})
+    tell("the sandbox is as its seed describes it")
+    return 0
+
+
 def _is_moment(text: str) -> bool:
     from datetime import datetime
 
@@ -242,6 +251,14 @@ COMMAND = Group(
             ),
             run=_clock,
             flags=(PORT, ADVANCE, NOW),
+        ),
+        "reset": Command(
+            help=(
+                "Take the running sandbox back to its seed.\n"
+                "Users keep their access keys and MFA devices. All other changes are lost, and sessions end."
+            ),
+            run=_reset,
+            flags=(PORT,),
         ),
     },
 )
