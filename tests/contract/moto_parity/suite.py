@@ -122,13 +122,14 @@ def moto_server(suite: Suite, folder: Path) -> Iterator[str]:
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
     with Child(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            _wait_for(port)
+            wait_for_port(port)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
 
 
-def _wait_for(port: int) -> None:
+def wait_for_port(port: int) -> None:
+    """Wait until a program listens on the port. Raises ToolMissingError after the starting time."""
     until = time.monotonic() + _STARTING_SECONDS
     while time.monotonic() < until:
         try:
@@ -137,4 +138,4 @@ def _wait_for(port: int) -> None:
             time.sleep(0.05)
         else:
             return
-    raise ToolMissingError("moto's server did not start")
+    raise ToolMissingError("the server did not start")

@@ -19,17 +19,18 @@ from dsops.sandbox.iam_api.operations import IamOperations
 from dsops.sandbox.services import queue_addresses
 from dsops.sandbox.services.kms_denials import key_denied, key_unusable
 from dsops.sandbox.services.kms_requests import check_key_call
+from dsops.sandbox.services.kms_responses import complete_key_answer, with_key_defaults
 from dsops.sandbox.services.organizations import check_organization_call
 from dsops.sandbox.services.secret_checks import adds_version, check_secret_call, check_secret_name, too_many_versions
 from dsops.sandbox.services.secret_reading import list_versions, read_batch, read_secret
 from dsops.sandbox.services.ssm_parameters import check_parameter_names, split_names, with_asked_names, with_invalid
 from dsops.sandbox.state import fence, long_poll
 from dsops.sandbox.state.backend_responses import in_cbor
-from dsops.sandbox.state.buckets import check_owners, check_upload
+from dsops.sandbox.state.buckets import check_owners, check_upload, with_stored_headers
 from dsops.sandbox.state.closed_operations import check_open, check_own
 from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.organization_builder import organization_models
-from dsops.sandbox.state.secrets import SecretStorage, StoredSecret
+from dsops.sandbox.state.secrets import SecretStorage, StoredSecret, note_access
 from dsops.sandbox.state.sns_subscriptions import no_half_subscription
 
 if TYPE_CHECKING:
@@ -162,6 +163,7 @@ class Operations:
 
         def decrypt(secret: StoredSecret, version_id: str) -> None:
             self._use_key(turn, self._resources.encryption.of_secret(secret, version_id, caller), "secretsmanager")
+            note_access(secret, version_id, turn.now)
 
         if turn.operation == "GetSecretValue":
             return json_answer(read_secret(self._secret_storage, caller, parameters, decrypt))
@@ -176,7 +178,7 @@ class Operations:
         secret = self._secret_storage.find_secret(
             turn.text("SecretId") or turn.text("Name"), SecretLocation(account, region)
         )
-        check_secret_call(turn.operation, parameters, secret, self._world.has_principal)
+        check_secret_call(turn.operation, parameters, secret, caller.account, self._world.has_principal)
         for use in self._resources.encryption.of_new_value(turn.operation, parameters, secret, caller):
             self._use_key(turn, use, "secretsmanager")
         if secret is not None and "SecretId" in parameters:
@@ -204,11 +206,12 @@ class Operations:
         answer = self._moto("s3", turn, turn.parameters, account, "rest-xml")
         if answer.status >= 400:
             return answer._replace(body=with_request_id(answer.body, turn.request_id))
-        return answer
+        return answer._replace(headers=with_stored_headers(turn.operation, answer.headers))
 
-    def _perform_keys(self, turn: AuthenticatedRequest, account: str, _: str) -> HttpAnswer:
+    def _perform_keys(self, turn: AuthenticatedRequest, account: str, key_arn: str) -> HttpAnswer:
         check_key_call(turn.operation, turn.parameters, turn.caller, self._keys, self._world.has_principal)
-        return self._moto("kms", turn, turn.parameters, account, "json")
+        answer = self._moto("kms", turn, with_key_defaults(turn.operation, turn.parameters), account, "json")
+        return complete_key_answer(turn.operation, turn.parameters, key_arn, answer)
 
     def _perform_topics(self, turn: AuthenticatedRequest, account: str, _: str) -> HttpAnswer:
         with no_half_subscription(SecretLocation(account, turn.caller.region)) as answers:

@@ -22,12 +22,31 @@ _CLOSED_WHEN_DELETED = frozenset(
 )
 
 
+def check_default_key(secret: StoredSecret, account: str) -> None:
+    """Raise InvalidRequestException if the value is for another account and its key is the owner's default key."""
+    if secret.account != account and not secret.kms_key:
+        raise refusal(
+            "InvalidRequestException",
+            "You can't access a secret from a different AWS account if you encrypt the secret with the default KMS "
+            "service key.",
+        )
+
+
 def check_secret_call(
-    operation: str, parameters: Mapping[str, object], secret: StoredSecret | None, has_principal: Callable[[str], bool]
+    operation: str,
+    parameters: Mapping[str, object],
+    secret: StoredSecret | None,
+    account: str,
+    has_principal: Callable[[str], bool],
 ) -> None:
-    """Raise SandboxRefusal if AWS would refuse the call. `secret` is None if the secret does not exist."""
+    """Raise SandboxRefusal if AWS would refuse the call of a caller from this account.
+
+    `secret` is None if the secret does not exist.
+    """
     if operation == "CreateSecret":
-        _check_new(secret)
+        _check_new(secret, parameters)
+    if operation == "PutSecretValue" and secret is not None:
+        check_default_key(secret, account)
     if operation == "RotateSecret" and secret is not None and not secret.is_deleted:
         _check_rotation(secret, parameters)
     if secret is not None and secret.is_deleted and operation in _CLOSED_WHEN_DELETED:
@@ -84,12 +103,17 @@ def check_secret_name(parameters: Mapping[str, object]) -> None:
         )
 
 
-def _check_new(secret: StoredSecret | None) -> None:
-    if secret is not None and secret.is_deleted:
+def _check_new(secret: StoredSecret | None, parameters: Mapping[str, object]) -> None:
+    if secret is None:
+        return
+    if secret.is_deleted:
         raise refusal(
             "InvalidRequestException",
             "You can't create this secret because a secret with this name is already scheduled for deletion.",
         )
+    if parameters.get("ClientRequestToken") not in secret.contents:
+        words = f"The operation failed because the secret {secret.name} already exists."
+        raise refusal("ResourceExistsException", words)
 
 
 def _check_rotation(secret: StoredSecret, parameters: Mapping[str, object]) -> None:

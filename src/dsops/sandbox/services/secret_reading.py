@@ -16,6 +16,7 @@ from dsops.request.lookups import SecretLocation
 from dsops.request.wire.errors import answer_of, refusal
 from dsops.request.wire.responses import Moment, Value, json_code
 from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.services.secret_checks import check_default_key
 from dsops.sandbox.state.secrets import SecretStorage, StoredSecret, Version
 
 Parameters = Mapping[str, object]
@@ -88,6 +89,8 @@ def list_versions(secret_storage: SecretStorage, caller: Caller, parameters: Par
 
 def _version_entry(secret: StoredSecret, version: Version) -> dict[str, Value]:
     entry: dict[str, Value] = {"VersionId": version.version_id, "CreatedDate": Moment(version.created)}
+    if version.accessed is not None:
+        entry["LastAccessedDate"] = Moment(version.accessed)
     entry["KmsKeyIds"] = [secret.kms_key or "DefaultEncryptionKey"]
     return entry | {"VersionStages": list(version.stages)} if version.stages else entry
 
@@ -96,11 +99,7 @@ def _version(secret: StoredSecret, caller: Caller, version_id: str, stage: str) 
     """Return the requested version. Raises SandboxRefusal if this version can't be read."""
     if secret.is_deleted:
         raise _invalid_request("You can't perform this operation on the secret because it was marked for deletion.")
-    if secret.account != caller.account and not secret.kms_key:
-        raise _invalid_request(
-            "You can't access a secret from a different AWS account if you encrypt the secret with the default KMS "
-            "service key."
-        )
+    check_default_key(secret, caller.account)
     version = secret.version(version_id, stage or _CURRENT)
     if version is None or (version.string is None and version.binary is None):
         description = f"VersionId: {version_id}" if version_id else f"staging label: {stage or _CURRENT}"

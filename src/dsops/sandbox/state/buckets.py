@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -9,9 +10,13 @@ from typing import Any
 
 from dsops.request.wire.errors import access_denied, refusal
 from dsops.sandbox.state.quick_moto.object_bodies import keep_bodies
+from dsops.sandbox.state.quick_moto.s3_results import ENCRYPTION, complete_headers
 
 # These operations may read a bucket of another account, because the sandbox has already authorized that access.
 # CreateBucket must see the bucket names of all accounts.
+_ENCRYPTED = frozenset({"CreateMultipartUpload", "UploadPart", "UploadPartCopy", "CompleteMultipartUpload"})
+_CHECKSUM = "x-amz-checksum-"
+_ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _ACROSS = frozenset({"CopyObject", "UploadPartCopy", "CreateBucket"})
 
 
@@ -28,11 +33,18 @@ def reach(operation: str) -> Iterator[None]:
 
 
 def check_owners(parameters: Mapping[str, object]) -> None:
-    """Raise AccessDenied if the bucket owner that the request expects is not the actual owner."""
+    """Raise AccessDenied if the bucket owner that the request expects is not the actual owner.
+
+    Raises InvalidBucketOwnerAWSAccountID if the expected owner is no account id.
+    """
     source = str(parameters.get("CopySource", "")).partition("/")[0]
     for name, bucket in (("ExpectedBucketOwner", parameters.get("Bucket")), ("ExpectedSourceBucketOwner", source)):
+        expected = str(parameters.get(name, ""))
+        if name in parameters and not _ACCOUNT_ID.fullmatch(expected):
+            text = f"The value of the expected bucket owner parameter must be an AWS Account ID... [{expected}]"
+            raise refusal("InvalidBucketOwnerAWSAccountID", text)
         _, owner = _models().s3_backends.bucket_accounts.get(bucket, ("", ""))
-        if owner and parameters.get(name, owner) != owner:
+        if owner and name in parameters and expected != owner:
             raise access_denied("Access Denied")
 
 
@@ -50,6 +62,18 @@ def check_upload(account: str, partition: str, bucket: str, key: str, upload_id:
             "or completed.",
             404,
         )
+
+
+def with_stored_headers(operation: str, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Return the headers of a successful answer that stores an object or a part of one."""
+    if operation == "PutObject":
+        has_checksum = any(name.lower().startswith(_CHECKSUM) for name, _ in headers)
+        headers = tuple(header for header in headers if header[0] != "last-modified")
+        if has_checksum:
+            headers += (("x-amz-checksum-type", "FULL_OBJECT"),)
+    elif operation in _ENCRYPTED and not any(name.lower() == ENCRYPTION for name, _ in headers):
+        headers += ((ENCRYPTION, "AES256"),)
+    return headers
 
 
 def _yes() -> bool:
@@ -77,6 +101,7 @@ def _models() -> Any:  # Any: the type of a module that is imported late
             return PermissionResult.PERMITTED
 
     keep_bodies(models)
+    complete_headers(models)
     models.FakeBucket = SandboxBucket  # type: ignore[misc]
     models.s3_allow_crossdomain_access = _no  # type: ignore[attr-defined]
     return models

@@ -17,6 +17,7 @@ from dsops.request.wire.errors import refusal
 from dsops.request.wire.models import protocols, service_model
 from dsops.request.wire.service_table import SERVED
 from dsops.sandbox.state.quick_moto.key_pairs import generate_key_pairs_late
+from dsops.sandbox.state.quick_moto.s3_results import complete_s3
 from dsops.sandbox.state.quick_moto.sending import send_without_counting
 from dsops.sandbox.state.quick_moto.setup import quick_json, quick_s3, with_status
 
@@ -87,7 +88,7 @@ def _s3_handler(path: str) -> Handler:
     load("s3")
     from moto.s3.responses import S3Response
 
-    responses: Any = quick_s3(S3Response)
+    responses: Any = quick_s3(complete_s3(S3Response))
     handler: Handler = responses.key_dispatch if path[1:].partition("/")[2] else responses.bucket_dispatch
     return handler
 

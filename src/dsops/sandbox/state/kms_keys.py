@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from moto.kms import models as moto_kms
 
 
+_DEFAULT_USAGE = "ENCRYPT_DECRYPT"
 _KEY_ID_BYTES = 36
 """The number of bytes of the key's id at the beginning of moto's ciphertexts."""
 _KEY_ID = re.compile(r"[A-Za-z0-9-]+")
@@ -48,7 +49,7 @@ class KeyStore:
             tuple(key.aliases),
             tuple(tags.items()),
             key.key_spec,
-            key.key_usage,
+            key.key_usage or _DEFAULT_USAGE,
             key.origin,
             key.multi_region,
             tuple(_grant(grant) for grant in key.grants.values()),
@@ -97,7 +98,7 @@ class KeyStore:
     def add(self, place: SecretLocation, key_id: str, policy: str | None, alias: str) -> str:
         """Create a customer managed key and an alias; return the key's ARN. `policy` None means CreateKey's default."""
         backend = _kms_backends()[place.account][place.region]
-        key: moto_kms.Key = backend.create_key(policy, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "", None)
+        key: moto_kms.Key = backend.create_key(policy, _DEFAULT_USAGE, "SYMMETRIC_DEFAULT", "", None)
         if key_id:
             del backend.keys[key.id]
             key.id, key.arn = key_id, f"{key.arn.rpartition('/')[0]}/{key_id}"

@@ -5,12 +5,17 @@ moto compares a name or ARN with the name and ARN of each secret, about ten time
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from moto.secretsmanager import models as moto_secrets
 
     Stored = moto_secrets.FakeSecret | moto_secrets.ReplicaSecret
+
+
+LAST_ACCESS: Final = "dsops.last_access"
+"""The key under which moto's content of a version has the day of the version's last access."""
+_STAGES_BY_VERSION: Final = frozenset({"VersionIdsToStages", "SecretVersionsToStages"})
 
 
 class SecretTable(dict[str, "Stored"]):
@@ -81,8 +86,24 @@ def _name_in(key: str) -> str:
 
 
 def keep_secrets_by_name(models: Any) -> None:  # Any: a module of moto, which has no static type
-    """Let moto's backends of Secrets Manager keep their secrets in a SecretTable."""
+    """Let moto keep secrets in a SecretTable, and return when each secret was last read."""
     models.SecretsStore = SecretTable
+    secret_class = models.FakeSecret
+    described = secret_class.to_dict
+    if hasattr(described, "has_access"):
+        return
+
+    def to_dict(self: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = described(self)
+        accesses = [version[LAST_ACCESS] for version in self.versions.values() if LAST_ACCESS in version]
+        answer["LastAccessedDate"] = max(accesses, default=None)
+        for name in _STAGES_BY_VERSION & answer.keys():
+            # AWS does not list versions without staging labels.
+            answer[name] = {version: stages for version, stages in answer[name].items() if stages}
+        return answer
+
+    to_dict.has_access = True  # type: ignore[attr-defined]
+    secret_class.to_dict = to_dict
 
 
 def secret_named(backend: moto_secrets.SecretsManagerBackend, name: str) -> Stored | None:

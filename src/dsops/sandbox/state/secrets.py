@@ -14,7 +14,7 @@ from dsops.request.question import Tags
 from dsops.request.stored_policies import StoredPolicy
 from dsops.sandbox.resource_policies.principals import Carrier
 from dsops.sandbox.state import handlers
-from dsops.sandbox.state.secret_table import secret_named
+from dsops.sandbox.state.secret_table import LAST_ACCESS, secret_named
 from dsops.sandbox.state.world import World
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ def is_default_key(key: str, service: str) -> bool:
     return key in {"", f"alias/aws/{service}"}
 
 
+def note_access(secret: StoredSecret, version_id: str, now: float) -> None:
+    """Store the day on which a version of the secret was last read. Secrets Manager stores no time of day."""
+    secret.contents[version_id][LAST_ACCESS] = now - now % _DAY
+
+
 class Version(NamedTuple):
     """A version of a secret. At most one of `string` and `binary` is set."""
 
@@ -41,6 +46,8 @@ class Version(NamedTuple):
     binary: str | None
     """The binary value in Base64, as in the API."""
     created: int
+    accessed: float | None
+    """The start of the day on which the version was last read; None if it never was."""
 
 
 class StoredSecret(NamedTuple):
@@ -302,4 +309,4 @@ def _stored(secret: moto_secrets.FakeSecret | moto_secrets.ReplicaSecret) -> Sto
 def _version(content: Mapping[str, Any]) -> Version:
     stages = tuple(content["version_stages"])
     values = content.get("secret_string"), content.get("secret_binary")
-    return Version(content["version_id"], stages, *values, content["createdate"])
+    return Version(content["version_id"], stages, *values, content["createdate"], content.get(LAST_ACCESS))
