@@ -155,3 +155,26 @@ def test_a_default_key_is_for_its_own_account(make_lab: LabFactory) -> None:
 
     assert ("InvalidRequestException", 400) == (refused.code, refused.status)
     assert "default KMS service key" in refused.message
+
+
+def test_s3_encodes_keys_if_the_client_asks(admin: Person) -> None:
+    """A list of versions names its encoding and has encoded keys; HeadBucket names the bucket's ARN."""
+    admin.call("s3", "CreateBucket", Bucket="recorded")
+    admin.call("s3", "PutObject", Bucket="recorded", Key="a b", Body=b"abc")
+
+    encoded = admin.call("s3", "ListObjectVersions", Bucket="recorded", EncodingType="url")
+    plain = admin.call("s3", "ListObjectVersions", Bucket="recorded")
+
+    assert ("url", "a%20b") == (encoded["EncodingType"], encoded["Versions"][0]["Key"])
+    assert (None, "a b") == (plain.get("EncodingType"), plain["Versions"][0]["Key"])
+    assert "arn:aws:s3:::recorded" == admin.call("s3", "HeadBucket", Bucket="recorded")["BucketArn"]
+
+
+def test_sqs_tells_only_the_reason(admin: Person) -> None:
+    """The message of an invalid parameter has no text of a client library before it."""
+    url = admin.call("sqs", "CreateQueue", QueueName="recorded")["QueueUrl"]
+
+    refused = admin.refused("sqs", "ReceiveMessage", QueueUrl=url, MaxNumberOfMessages=11)
+
+    expected = "Value 11 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided."
+    assert ("InvalidParameterValue", expected) == (refused.code, refused.message)

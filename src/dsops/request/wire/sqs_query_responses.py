@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -15,6 +16,9 @@ from dsops.request.wire.sqs_query_names import NAMESPACE, entry_names, written_n
 _XML: Final = ("Content-Type", "text/xml")
 _REQUEST_ID: Final = "<RequestId></RequestId>"
 """Placeholder for the request id, which `with_request_id` replaces."""
+_OLD_ERROR: Final = "x-amzn-query-error"
+_PREFIX: Final = re.compile(r"\AAn error occurred \(\w+\) when calling the \w+ operation: ")
+"""botocore's text before an error's message, which moto copies."""
 _WORDS: Final = {"AWS.SimpleQueueService.NonExistentQueue": "The specified queue does not exist for this wsdl version."}
 """Error code -> the error's message in the query protocol, if this differs from the message in JSON."""
 
@@ -23,7 +27,7 @@ def queue_answer(operation: str, status: int, headers: Mapping[str, Any], body: 
     """Return SQS's answer in XML. The header `x-amzn-query-error` in the JSON answer has the older error code."""
     content = json.loads(body or b"{}")
     if status >= 400:
-        query_error = next((str(headers[name]) for name in headers if name.lower() == "x-amzn-query-error"), "")
+        query_error = next((str(headers[name]) for name in headers if name.lower() == _OLD_ERROR), "")
         code, _, kind = query_error.partition(";")
         code = code or str(content.get("__type", "InternalFailure")).rpartition("#")[2]
         return queue_error(status, code, content.get("message") or content.get("Message") or "", kind or "Sender")
@@ -36,6 +40,19 @@ def queue_answer(operation: str, status: int, headers: Mapping[str, Any], body: 
         f"<ResponseMetadata>{_REQUEST_ID}</ResponseMetadata></{operation}Response>"
     )
     return HttpAnswer(status, (_XML,), text.encode())
+
+
+def corrected_error(headers: Mapping[str, Any], body: bytes) -> tuple[Mapping[str, Any], bytes]:
+    """Return the headers and body of moto's error in JSON with SQS's message and error code (recorded on AWS)."""
+    content = json.loads(body or b"{}")
+    for name in ("message", "Message"):
+        if name in content:
+            content[name] = _PREFIX.sub("", str(content[name])).replace("Reason: must ", "Reason: Must ")
+    if str(content.get("__type", "")).rpartition("#")[2] == "InvalidParameterValue":
+        content["__type"] = "com.amazon.coral.service#InvalidParameterValueException"
+        others = {name: value for name, value in headers.items() if name.lower() != _OLD_ERROR}
+        headers = {**others, _OLD_ERROR: "InvalidParameterValue;Sender"}
+    return headers, json.dumps(content).encode()
 
 
 def queue_error(status: int, code: str, message: str, kind: str) -> HttpAnswer:

@@ -206,7 +206,8 @@ class Operations:
         answer = self._moto("s3", turn, turn.parameters, account, "rest-xml")
         if answer.status >= 400:
             return answer._replace(body=with_request_id(answer.body, turn.request_id))
-        return answer._replace(headers=with_stored_headers(turn.operation, answer.headers))
+        bucket_arn = f"arn:{turn.caller.partition}:s3:::{turn.text('Bucket')}"
+        return answer._replace(headers=with_stored_headers(turn.operation, answer.headers, bucket_arn))
 
     def _perform_keys(self, turn: AuthenticatedRequest, account: str, key_arn: str) -> HttpAnswer:
         check_key_call(turn.operation, turn.parameters, turn.caller, self._keys, self._world.has_principal)

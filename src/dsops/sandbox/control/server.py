@@ -159,5 +159,7 @@ def _headers(answered: Answered) -> tuple[tuple[str, str], ...]:
         extended = base64.b64encode(answered.request_id.encode()).decode()
         if answered.service == "s3":
             return (*headers, ("x-amz-request-id", answered.request_id), ("x-amz-id-2", extended))
-        headers += [("x-amzn-RequestId", answered.request_id), ("x-amz-sts-extended-request-id", extended)]
+        headers.append(("x-amzn-RequestId", answered.request_id))
+        if answered.service == "sts":
+            headers.append(("x-amz-sts-extended-request-id", extended))
     return tuple(headers)

@@ -13,7 +13,7 @@ from dsops.request.wire.cbor import encode
 from dsops.request.wire.json_reader import value_from_json
 from dsops.request.wire.models import Protocol, operation_model, service_model
 from dsops.request.wire.responses import amz_json
-from dsops.request.wire.sqs_query_responses import queue_answer
+from dsops.request.wire.sqs_query_responses import corrected_error, queue_answer
 
 # moto includes an error's message twice, in the elements `Message` and `message`.
 _SECOND_MESSAGE = re.compile(rb"(?<=</Message>)<message>[^<]*</message>")
@@ -48,6 +48,8 @@ def read_answer(
             # moto's JSON services answer 404 where AWS answers 400. Services that migrated from the query protocol
             # still use the status codes of that protocol.
             status = 400
+        if service == "sqs" and status >= 400:
+            headers, body = corrected_error(headers, body)
         if protocol == "query":
             return queue_answer(operation, status, headers, body)
         return HttpAnswer(status, (amz_json(service), *_aws_headers(headers, without={"content-type"})), body)

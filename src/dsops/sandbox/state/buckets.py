@@ -64,8 +64,14 @@ def check_upload(account: str, partition: str, bucket: str, key: str, upload_id:
         )
 
 
-def with_stored_headers(operation: str, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Return the headers of a successful answer that stores an object or a part of one."""
+def with_stored_headers(
+    operation: str, headers: tuple[tuple[str, str], ...], bucket_arn: str
+) -> tuple[tuple[str, str], ...]:
+    """Return the headers of a successful answer about a bucket, an object that is stored, or a part of one."""
+    if operation == "HeadBucket":
+        return (*headers, ("x-amz-bucket-arn", bucket_arn), ("x-amz-access-point-alias", "false"))
+    if operation == "CompleteMultipartUpload":
+        headers = tuple(header for header in headers if header != ("x-amz-version-id", "null"))
     if operation == "PutObject":
         has_checksum = any(name.lower().startswith(_CHECKSUM) for name, _ in headers)
         headers = tuple(header for header in headers if header[0] != "last-modified")

@@ -7,7 +7,7 @@ DisplayName of an owner since November 2025 (API reference, `Owner`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -84,6 +84,7 @@ def _versions(response: Any, result: Result) -> None:
         _describe(entry, next(versions, None))
     for marker in result["DeleteMarkers"]:
         _without_name(marker)
+    _escape(response, result, ("Versions", "DeleteMarkers"), ("Prefix", "Delimiter", "KeyMarker", "NextKeyMarker"))
 
 
 def _describe(entry: Result, stored: Any) -> None:
@@ -108,10 +109,25 @@ def _uploaded(response: Any, result: Result) -> None:
     result["Location"] = f"http://{result['Bucket']}.s3.amazonaws.com/{quote(result['Key'], safe='')}"
 
 
-def _uploads(_: Any, result: Result) -> None:
+def _uploads(response: Any, result: Result) -> None:
     for upload in result.get("Uploads") or ():
         for role in ("Owner", "Initiator"):
             upload.get(role, {}).pop("DisplayName", None)
+    _escape(response, result, ("Uploads",), ("Prefix", "Delimiter", "KeyMarker", "NextKeyMarker"))
+
+
+def _escape(response: Any, result: Result, lists: Sequence[str], texts: Sequence[str]) -> None:
+    """Percent-encode keys and prefixes, if the client asks for `encoding-type=url`; S3 then says so in its answer."""
+    if response.querystring.get("encoding-type") != ["url"]:
+        return
+    result["EncodingType"] = "url"
+    for entry in (entry for name in lists for entry in result.get(name) or ()):
+        entry["Key"] = quote(entry["Key"])
+    for entry in result.get("CommonPrefixes") or ():
+        entry["Prefix"] = quote(entry["Prefix"])
+    for name in texts:
+        if result.get(name):
+            result[name] = quote(result[name])
 
 
 def _without_names(_: Any, result: Result) -> None:
