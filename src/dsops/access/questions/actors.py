@@ -52,7 +52,8 @@ class Actors:
         evaluator = self._evaluator
         about = evaluator.identities_about(topic)
         if about is not evaluator.index.identities_about(topic.lower_action):
-            return self._all  # A policy of the resource or a fact that is missing may allow it to others.
+            # The resource's policy, or a fact that is missing, may allow the request to any other caller.
+            return self._all
         mentioning = self._mentioning(topic.action)
         known = evaluator.resource_of(topic.resource)
         # A resource without a policy is closed for other accounts.

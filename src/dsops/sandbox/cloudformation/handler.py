@@ -13,7 +13,7 @@ from dsops.errors import SandboxRefusal
 from dsops.request.wire.errors import answer_of, refusal
 from dsops.request.wire.models import operation_model
 
-Properties = Mapping[str, Any]  # values of a template: any JSON
+Properties = Mapping[str, Any]  # Any: a template's properties may have any JSON value.
 Perform = Callable[[str, str, Mapping[str, object]], Mapping[str, Any]]
 """Performs a call, given its service, operation and parameters, and returns its parsed result.
 
@@ -128,7 +128,7 @@ def chosen(properties: Properties, names: str) -> dict[str, object]:
     return {name: properties[name] for name in names.split() if name in properties}
 
 
-def as_parameters(shape: Any, value: Any) -> Any:  # botocore ships no type hints; `value` is any JSON
+def as_parameters(shape: Any, value: Any) -> Any:  # Any: botocore has no type hints; `value` may be any JSON value
     """Convert a template's value to the type of a parameter. Names are matched case-insensitively.
 
     Templates may write numbers and booleans as text. Raises ValidationError for an unknown name.
@@ -148,7 +148,7 @@ def as_parameters(shape: Any, value: Any) -> Any:  # botocore ships no type hint
     return _as_scalar(kind, value)
 
 
-def _as_scalar(kind: str, value: Any) -> Any:  # any JSON that is no object and no list
+def _as_scalar(kind: str, value: Any) -> Any:  # Any: a JSON value that is neither an object nor a list
     if kind in {"integer", "long"} and isinstance(value, str) and value.lstrip("-").isdecimal():
         return int(value)
     if kind == "boolean" and isinstance(value, str):

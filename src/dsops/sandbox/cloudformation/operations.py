@@ -262,5 +262,5 @@ def _differs(template: StackTemplate, logical_id: str, stack: DeployedStack) -> 
         properties: Any = template.properties(logical_id, stack.made)
         check_known(properties, logical_id)
     except SandboxRefusal:
-        return True  # it refers to a resource that does not exist yet
+        return True  # the value refers to a resource that does not exist yet
     return bool(properties != stack.resources[logical_id].properties)

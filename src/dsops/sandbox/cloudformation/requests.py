@@ -81,7 +81,8 @@ def _reader(perform: Perform) -> Callable[[str], str]:
     return read_parameter
 
 
-def _template_text(wish: Any, stack: DeployedStack, perform: Perform) -> str:  # `wish`: any parameters
+# Any: the parameters of several operations
+def _template_text(wish: Any, stack: DeployedStack, perform: Perform) -> str:
     if wish.get("TemplateBody"):
         return str(wish["TemplateBody"])
     if wish.get("UsePreviousTemplate"):

@@ -13,7 +13,7 @@ from dsops.errors import SandboxRefusal
 from dsops.request.wire.errors import refusal
 from dsops.sandbox.cloudformation.handler import Made
 
-Content = Mapping[str, Any]  # a template: any JSON
+Content = Mapping[str, Any]  # Any: a template may contain any JSON values.
 _VARIABLE: Final = re.compile(r"\$\{([^!}][^}]*)\}")
 _FROM_SSM: Final = "AWS::SSM::Parameter::Value<"
 _DYNAMIC: Final = "{{resolve:"
@@ -128,7 +128,7 @@ class StackTemplate:
             written = (self.content.get("Conditions") or {}).get(name)
             if written is None:
                 raise invalid(f"Template format error: Unresolved condition dependency {name}")
-            self._conditions[name] = False  # a cycle ends here
+            self._conditions[name] = False  # ends the recursion if conditions refer to each other in a cycle
             self._conditions[name] = self._is_true(written)
         return self._conditions[name]
 

@@ -64,12 +64,13 @@ class ServiceCalls:
         via = {f"aws:CalledVia{suffix}": (_CLOUDFORMATION,) for suffix in ("", "First", "Last")}
         caller, keys = turn.caller, {**via, "aws:ViaAWSService": ("true",)}
         if role_arn:
-            # A call with a service role is no call on behalf of the client (IAM User Guide, `aws:ViaAWSService`).
+            # A call with a service role does not count as a call on behalf of the client (IAM User Guide,
+            # `aws:ViaAWSService`).
             caller, keys = self._as_role(turn, request, role_arn, stack_arn), {}
 
         def perform(service: str, operation: str, parameters: Mapping[str, object]) -> Mapping[str, Any]:
             context = {**request_context(self._place.world, caller, request, turn.now), **keys}
-            # The client's address is not that of a service's call (IAM User Guide, `aws:SourceIp`).
+            # A call by a service does not have the client's address (IAM User Guide, `aws:SourceIp`).
             context.pop("aws:SourceIp", None)
             inner = AuthenticatedRequest(
                 caller, operation, parameters, context, turn.now, self._place.new_request_id(), turn.host
