@@ -37,7 +37,7 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 
-_KEYS = {"Tab": 9, "Enter": 13}
+_KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 
 
 class Browser:
@@ -81,7 +81,7 @@ class Browser:
         self._call("Input.insertText", text=text)
 
     def press(self, key: str, *, loads: bool = False) -> None:
-        """Press Tab or Enter; with `loads`, wait until another page is loaded."""
+        """Press Tab, Enter, Escape or an arrow key; with `loads`, wait until another page is loaded."""
         loads_before = self._loads
         code = {"key": key, "code": key, "windowsVirtualKeyCode": _KEYS[key]}
         self._call("Input.dispatchKeyEvent", type="keyDown", text="\r" if key == "Enter" else "", **code)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
-from itertools import count
+from collections.abc import Iterator
 
 from dsops.access.questions.answer import AccessAnswer
 from dsops.access.questions.assuming import ASSUME, Assumption, Assumptions, Settled
@@ -11,6 +10,7 @@ from dsops.access.questions.caller import AccessCaller
 from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.topic import Topic
 from dsops.access.questions.who_can import Way, WayStep, cost_of
+from dsops.best_first import best_ways
 
 
 def ways_from(assumptions: Assumptions, caller: AccessCaller) -> list[Way]:
@@ -18,31 +18,19 @@ def ways_from(assumptions: Assumptions, caller: AccessCaller) -> list[Way]:
 
     The steps of a way assume roles; the last one assumes the role itself.
     """
-    best: dict[str, Way] = {}
-    order = count()
-    waiting: list[tuple[tuple[int, int, int], int, Way]] = []
-
     # The roles whose best path is known: paths are found in order of cost, so a later path to the same role is never
     # better.
     settled = Settled()
     settled.names.add(caller.name)
 
-    def expand(name: str, way: Way) -> None:
+    def longer(way: Way) -> Iterator[Way]:
+        name = way.steps[-1].resource if way.steps else caller.name
         for role, assumption in assumptions.unsettled_by(name, settled):
-            if role not in best:
-                longer = Way((*way.steps, _step(role, assumption)))
-                heappush(waiting, (cost_of(longer), next(order), longer))
-                if assumption.answer.verdict == "yes":
-                    settled.names.add(role)
+            yield Way((*way.steps, _step(role, assumption)))
+            if assumption.answer.verdict == "yes":
+                settled.names.add(role)
 
-    expand(caller.name, Way(()))
-    while waiting:
-        _, _, way = heappop(waiting)
-        role = way.steps[-1].resource
-        if role not in best:
-            best[role] = way
-            expand(role, way)
-    return [*best.values()]
+    return [*best_ways(longer(Way(())), longer, lambda way: way.steps[-1].resource, cost_of)]
 
 
 def _step(role: str, assumption: Assumption) -> WayStep:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from heapq import heapify, heappop, heappush
-from itertools import count
 from typing import NamedTuple
 
 from dsops.access.facts.encryption_keys import KeyGrant
@@ -17,6 +15,7 @@ from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.outside import acl_gaps, grant_gaps
 from dsops.access.questions.samples import samples_of
 from dsops.access.questions.topic import Topic
+from dsops.best_first import best_ways
 
 
 class WayStep(NamedTuple):
@@ -139,29 +138,21 @@ def _candidates(evaluator: Evaluator, topic: Topic) -> Iterator[AccessCaller]:
 
 def _extended(direct: Sequence[Way], assumptions: Assumptions) -> list[Way]:
     """Return the best way of each principal that reaches the goal, by assuming roles or without."""
-    best: dict[str, Way] = {}
     # The roles whose best path is known: paths are found in order of cost, so a later path to the same role is never
     # better.
     settled = Settled()
-    order = count()
-    waiting = [(cost_of(way), next(order), way) for way in direct]
-    heapify(waiting)
-    while waiting:
-        _, _, way = heappop(waiting)
-        if way.caller.name in best:
-            continue
-        best[way.caller.name] = way
+
+    def longer(way: Way) -> Iterator[Way]:
         identity = way.caller.identity
         if identity is None or identity.kind != "role" or way.caller.outside:
-            continue
+            return
         for assumption in assumptions.of(identity.arn, settled):
             if assumption.answer.verdict == "yes":
                 settled.names.add(assumption.caller.name)
-            if assumption.caller.name not in best:
-                step = WayStep(assumption.caller, assumption.action, identity.arn, assumption.answer)
-                longer = Way((step, *way.steps))
-                heappush(waiting, (cost_of(longer), next(order), longer))
-    return [*best.values()]
+            step = WayStep(assumption.caller, assumption.action, identity.arn, assumption.answer)
+            yield Way((step, *way.steps))
+
+    return [*best_ways(direct, longer, lambda way: way.caller.name, cost_of)]
 
 
 def cost_of(way: Way) -> tuple[int, int, int]:

@@ -73,6 +73,7 @@ class Control:
             "policy": {"POST": lambda request: _answer(*policies.edit(request))},
             "world": {"GET": lambda request: _answer(*world.principals(request))},
             "links": {"GET": lambda request: _answer(*world.links(request))},
+            "way": {"GET": lambda request: _answer(*world.way(request))},
             "identity": {"GET": self._locked(self._identity)},
             "totp": {"GET": self._locked(self._totp)},
             "token": {"POST": lambda request: _answer(*self.tokens.mint(request))},

@@ -1,4 +1,4 @@
-"""The control endpoints for the page's view of the accounts: users, roles, sessions, and who can assume which role."""
+"""The control endpoints for the page's view of the accounts: principals, sessions, and who can become which role."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from urllib.parse import parse_qs
 from dsops.request.messages import HttpRequest
 from dsops.sandbox.control.decision_endpoints import Said
 from dsops.sandbox.control.service import Sandbox
-from dsops.sandbox.page.principals import links_view, principals_view
+from dsops.sandbox.page.assuming import AssumeQuestions, links_of
+from dsops.sandbox.page.picture import Wish, world_view
+from dsops.sandbox.page.principals import subject_at
+from dsops.sandbox.page.ways import way_view
+
+_MOST_KEPT = 20
 
 
 class WorldEndpoints:
@@ -17,18 +22,39 @@ class WorldEndpoints:
         self._sandbox = sandbox
 
     def principals(self, request: HttpRequest) -> Said:
-        """Return the users and roles by account; `search` selects those whose ARN contains the text."""
-        sandbox = self._sandbox
-        with sandbox.world.lock:
-            search, now = _value(request, "search"), sandbox.clock.now()
-            return 200, principals_view(sandbox.world, sandbox.sessions, search, now)
+        """Return the principals to draw by account, with their sessions and the trust between them.
+
+        `search` selects those whose ARN contains the text, `account` those of one account. `with`, which may occur
+        several times, names a principal that is drawn in any case.
+        """
+        fields = parse_qs(request.query)
+        wish = Wish(_value(request, "search"), _value(request, "account"), tuple(fields.get("with", ())[:_MOST_KEPT]))
+        with self._sandbox.world.lock:
+            return 200, world_view(self._questions(request), self._sandbox.sessions, wish)
 
     def links(self, request: HttpRequest) -> Said:
         """Return which roles the principal `arn` can assume, and who can assume it."""
-        sandbox, arn = self._sandbox, _value(request, "arn")
-        with sandbox.world.lock:
-            links = links_view(sandbox.world, sandbox.judge, request, arn, sandbox.clock.now())
-        return (404, {"error": f"there is no user or role {arn}"}) if links is None else (200, links)
+        arn = _value(request, "arn")
+        with self._sandbox.world.lock:
+            chosen = subject_at(self._sandbox.world, arn)
+            return _unknown(arn) if chosen is None else (200, links_of(self._questions(request), chosen))
+
+    def way(self, request: HttpRequest) -> Said:
+        """Return whether the principal `from` can become the role `to`, and by which steps."""
+        ends = _value(request, "from"), _value(request, "to")
+        with self._sandbox.world.lock:
+            source, target = (subject_at(self._sandbox.world, arn) for arn in ends)
+            if source is None or target is None:
+                return _unknown(ends[0] if source is None else ends[1])
+            return 200, way_view(self._questions(request), source, target)
+
+    def _questions(self, request: HttpRequest) -> AssumeQuestions:
+        sandbox = self._sandbox
+        return AssumeQuestions(sandbox.world, sandbox.judge, request, sandbox.clock.now())
+
+
+def _unknown(arn: str) -> Said:
+    return 404, {"error": f"there is no user, role or other principal {arn}"}
 
 
 def _value(request: HttpRequest, name: str) -> str:

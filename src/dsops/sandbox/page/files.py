@@ -15,8 +15,11 @@ TOKEN_HEADER = "x-sandbox-page-token"
 """The header with which the page's script sends the token of this run."""
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
-_SCRIPTS = ("main", "ask", "calls", "decision", "dom", "editor", "world", "question", "events")
-_NAMES = frozenset(("page.html", "page.css", *(f"{name}.js" for name in _SCRIPTS)))
+_SCRIPTS = (
+    *("main", "ask", "calls", "decision", "dom", "editor", "question", "events"),
+    *("world", "graph", "arrows", "clock", "sessions", "way"),
+)
+_NAMES = frozenset(("page.html", "page.css", "world.css", *(f"{name}.js" for name in _SCRIPTS)))
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"

@@ -1,130 +1,96 @@
-"""The accounts with their users and roles as the page shows them, and which role each can assume."""
+"""The principals of a sandbox that can assume roles: users, roles, identity providers, AWS services, other accounts."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
-from dsops.policy import Decision
-from dsops.request.messages import HttpRequest
-from dsops.request.question import AuthorizationQuestion, Context
-from dsops.request.stored_policies import StoredPolicy
-from dsops.sandbox.authorization.authorizer import Authorizer
+from dsops.arn import parse_arn
+from dsops.policy import Principal
 from dsops.sandbox.authorization.caller import Caller, role_caller, user_caller
-from dsops.sandbox.authorization.context import request_context
-from dsops.sandbox.authorization.request import AuthenticatedRequest
-from dsops.sandbox.state.sessions import Session, SessionTable
+from dsops.sandbox.state.sessions import Session
 from dsops.sandbox.state.world import Role, User, World, view_role, view_user
-from dsops.sandbox.sts.assume_role import assume_context
-from dsops.sandbox.sts.session_policy import PassedTags
 
-_MOST_SHOWN = 200
-_SESSION_NAME = "asked-on-the-page"
+SESSION_NAME = "asked-on-the-page"
+"""The name of the role sessions that the page's questions are about."""
 _HOUR = 3600
+_REGION = "us-east-1"
 
 
-def principals_view(world: World, sessions: SessionTable, search: str, now: float) -> dict[str, object]:
-    """Return the accounts with the users and roles whose ARN contains the text, at most 200 of them.
+class OtherPrincipal(NamedTuple):
+    """A principal that is neither a user nor a role of this sandbox."""
 
-    A role has the number of its live sessions, and the seconds until the last one ends.
-    """
-    ends: dict[str, list[float]] = {}
-    for session in sessions.live(now):
-        ends.setdefault(session.issuer_id, []).append(session.expires_at - now)
-    searched = search.lower()
-    found = [each for each in _principals(world) if searched in each.arn.lower()]
-    shown: dict[str, list[dict[str, object]]] = {account: [] for account in world.partitions}
-    for principal in islice(found, _MOST_SHOWN):
-        left = ends.get(principal.unique_id, [])
-        entry = {"arn": principal.arn, "name": principal.name, "kind": _kind(principal)}
-        shown[principal.account].append({**entry, "sessions": len(left), "seconds_left": round(max(left, default=0))})
-    counts = Counter(principal.account for principal in found)
-    accounts = [
-        {"account": account, "count": counts[account], "principals": entries}
-        for account, entries in shown.items()
-        if entries or not searched
-    ]
-    return {"accounts": accounts, "count": len(found), "shown": min(len(found), _MOST_SHOWN)}
+    kind: Literal["oidc", "saml", "service", "outside"]
+    account: str
+    """The account of an identity provider, or of a principal of an account that this sandbox does not have."""
+    name: str
+    arn: str
+    """The ARN, or the name of a service or of a provider without ARN, such as `accounts.google.com`."""
 
 
-def links_view(
-    world: World, judge: Authorizer, request: HttpRequest, arn: str, now: float
-) -> dict[str, list[dict[str, object]]] | None:
-    """Return which roles the principal can assume (`to`), and who can assume it (`from`); None for an unknown ARN.
-
-    A link is there if the engine allows sts:AssumeRole now, if only conditions of the request are missing, or if only
-    a Deny refuses. `request` is the page's request: its address and client count as those of the call.
-    """
-    chosen: User | Role | None = world.role_at(arn) or world.user_at(arn)
-    if chosen is None:
-        return None
-    asked = _Asked(world, judge, request, now)
-    to = asked.links([chosen], (each for each in _principals(world) if isinstance(each, Role)))
-    come = asked.links(_principals(world), [chosen] if isinstance(chosen, Role) else [])
-    return {"to": list(islice(to, _MOST_SHOWN)), "from": list(islice(come, _MOST_SHOWN))}
+Subject = User | Role | OtherPrincipal
 
 
-class _Asked(NamedTuple):
-    """Questions about AssumeRole in one world, at one moment."""
-
-    world: World
-    judge: Authorizer
-    request: HttpRequest
-    now: float
-
-    def links(self, principals: Iterable[User | Role], roles: Iterable[Role]) -> Iterator[dict[str, object]]:
-        """Yield the links from the principals to the roles."""
-        listed = list(roles)
-        for principal in principals if listed else ():
-            caller = _caller(self.world, principal, self.now)
-            context = request_context(self.world, caller, self.request, self.now)
-            for role in listed:
-                state, why = _state(self._decision(caller, context, role))
-                if state:
-                    yield {"from": principal.arn, "to": role.arn, "state": state, "why": why}
-
-    def _decision(self, caller: Caller, context: Context, role: Role) -> Decision:
-        parameters = {"RoleArn": role.arn, "RoleSessionName": _SESSION_NAME}
-        turn = AuthenticatedRequest(caller, "AssumeRole", parameters, context, self.now, "")
-        # Roles with the same trust policy share one parsed policy, because they also share its name.
-        trust = StoredPolicy("the role's trust policy", role.trust)
-        keys = assume_context(turn, role, PassedTags((), (), ()), "", None)
-        return self.judge.weigh(caller, AuthorizationQuestion("sts:AssumeRole", role.arn, role.account, keys, trust))[0]
+def kind_of(subject: Subject) -> str:
+    """Return `user`, `role`, or the kind of another principal."""
+    if isinstance(subject, OtherPrincipal):
+        return subject.kind
+    return "role" if isinstance(subject, Role) else "user"
 
 
-def _principals(world: World) -> Iterator[User | Role]:
+def identities(world: World) -> Iterator[User | Role]:
+    """Yield the users and roles of all accounts."""
     for account in world.partitions:
         backend = world.backend(account)
         yield from map(view_user, backend.users.values())
         yield from map(view_role, backend.roles.values())
 
 
-def _kind(principal: User | Role) -> str:
-    return "role" if isinstance(principal, Role) else "user"
+def providers(world: World) -> Iterator[OtherPrincipal]:
+    """Yield the identity providers of all accounts."""
+    for account in world.partitions:
+        backend = world.backend(account)
+        for provider in backend.open_id_providers.values():
+            yield OtherPrincipal("oidc", account, provider.url, provider.arn)
+        for arn in world.saml_providers(account):
+            yield OtherPrincipal("saml", account, arn.rpartition("/")[2], arn)
 
 
-def _caller(world: World, principal: User | Role, now: float) -> Caller:
-    if isinstance(principal, User):
-        return user_caller(world, principal, "", "us-east-1", None)
-    session = Session("role", principal.account, principal.unique_id, _SESSION_NAME, now, now + _HOUR)
-    return role_caller(world, principal, session, "", "us-east-1")
+def subject_at(world: World, arn: str) -> Subject | None:
+    """Return the principal with this ARN or service name; None for an unknown user, role or provider of an account."""
+    found = world.role_at(arn) or world.user_at(arn)
+    if found is not None:
+        return found
+    parts = parse_arn(arn)
+    if parts is not None and parts.account in world.partitions:
+        return next((provider for provider in providers(world) if provider.arn == arn), None)
+    return other_principal(arn)
 
 
-def _state(decision: Decision) -> tuple[str, list[str]]:
-    """Return `allowed`, `conditional` with the condition keys, `denied` with the policies, or ""."""
-    if decision.is_allowed:
-        return "allowed", []
-    keys: list[str] = []
-    denying = []
-    for reason in decision.reasons:
-        if reason.effect == "ExplicitDeny":
-            denying.append(reason.policy_type)
-        elif reason.effect == "ImplicitDeny" and reason.is_needed:
-            near = [each for each in reason.near if {failure.element for failure in each.failures} == {"Condition"}]
-            near = [each for each in near if each.statement.effect == "Allow"]
-            if not near:
-                return "", []
-            keys += [failure.key for failure in near[0].failures]
-    return ("denied", [str(kind) for kind in denying]) if denying else ("conditional", list(dict.fromkeys(keys)))
+def other_principal(text: str) -> OtherPrincipal | None:
+    """Return the principal that an entry of a Principal element names, if it belongs to no account of this sandbox."""
+    parts = parse_arn(text)
+    if parts is None:
+        name = text.removesuffix(".amazonaws.com")
+        return None if name == text else OtherPrincipal("service", "", name, text)
+    if parts.service != "iam" or not parts.account:
+        return None
+    name = f"account {parts.account}" if parts.resource == "root" else f"{parts.resource} of {parts.account}"
+    return OtherPrincipal("outside", parts.account, name, text)
+
+
+def caller_of(world: World, subject: Subject, now: float) -> Caller:
+    """Return the caller that a question about the principal is asked with; a role is a session of it."""
+    if isinstance(subject, User):
+        return user_caller(world, subject, "", _REGION, None)
+    if isinstance(subject, Role):
+        session = Session("role", subject.account, subject.unique_id, SESSION_NAME, now, now + _HOUR)
+        return role_caller(world, subject, session, "", _REGION)
+    return Caller(_principal_of(subject), "aws", "", "", _REGION, None, None, None, {})
+
+
+def _principal_of(subject: OtherPrincipal) -> Principal:
+    if subject.kind == "outside":
+        return Principal("user", subject.account, subject.arn)
+    kinds: dict[str, Literal["web-identity", "saml", "service"]] = {"oidc": "web-identity", "saml": "saml"}
+    return Principal(kinds.get(subject.kind, "service"), "", "", federated=subject.arn)

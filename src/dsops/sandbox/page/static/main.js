@@ -52,6 +52,7 @@ async function poll() {
     else calls.add(answer.decisions);
     after = answer.next < after ? 0 : answer.next;
     byId("clock").textContent = answer.now;
+    document.dispatchEvent(new CustomEvent("polled", { detail: answer }));
     tell("connected");
   } catch (error) {
     const refusal = error instanceof Refusal ? error : new Refusal(0, String(error));
