@@ -56,9 +56,8 @@ class Actors:
             return self._all
         mentioning = self._mentioning(topic.action)
         known = evaluator.resource_of(topic.resource)
-        # A resource without a policy is closed for other accounts.
-        is_closed = known is not None and evaluator.resource_policy(topic.resource) is None
-        return mentioning.get(known.account if known is not None and is_closed else "", ())
+        # A resource whose policy allows nothing is closed for other accounts.
+        return mentioning.get(known.account if known is not None else "", ())
 
     def _mentioning(self, action: str) -> dict[str, list[Actor]]:
         """Return those whose own policies mention the action, by account; with "" for all accounts."""
