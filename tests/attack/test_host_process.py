@@ -183,6 +183,8 @@ OWN = {
     "sandbox/control/login_browser.py": "the child that opens a browser",
     "cli/framework/termination.py": "the command",
     "dumps.py": "the command, and children of ours: only their entry points call it",
+    "functions/bootstrap.py": "the process of a function of the sandbox",
+    "functions/child.py": "the process of a function of the sandbox",
     "process/__init__.py": "the command, before it becomes the child",
     "process/private.py": "the command",
     "process/signals.py": "the command, while it watches a child",
@@ -191,6 +193,7 @@ OWN = {
     "process/windows.py": "the command on Windows, while the child runs",
     "sandbox/state/fence.py": "the sandbox's server",
     "sandbox/state/handlers.py": "the sandbox's server",
+    "sandbox/state/service_actions/deliveries.py": "the sandbox's server",
     "sandbox/http/loop.py": "the sandbox's server",
     "testing/child.py": "the process of a test suite's sandbox",
 }

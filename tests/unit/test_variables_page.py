@@ -28,6 +28,13 @@ NOT_READ = {
     "AWS_KMS",
     # set by Lambda, and by `dsops sandbox env` for a function
     "AWS_LAMBDA_FUNCTION_NAME",
+    # set for a function of the sandbox
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
     # a name in `__all__`
     "AWS_KEYS",
 }

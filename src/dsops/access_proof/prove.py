@@ -70,8 +70,10 @@ class Prover:
             return EscalationProof("not provable", why)
         caller = self._world.identities[escalation.caller.name]
         target = self._world.identities.get(escalation.target, caller)
+        function_role = escalation.target if ":function:" in escalation.through else ""
+        seed = seed_of(self._world, (caller, target), function_role)
         try:
-            with LocalAws(self._process.do, seed_of(self._world, (caller, target))) as sandbox:
+            with LocalAws(self._process.do, seed) as sandbox:
                 return _Attempt(sandbox, escalation, caller).run()
         except SeedInvalid as error:
             return EscalationProof("not provable", f"the sandbox refuses the facts: {error.problems[0].message}")

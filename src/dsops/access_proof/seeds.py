@@ -17,8 +17,11 @@ _EVERYTHING: Final = "arn:aws:iam::aws:policy/AdministratorAccess"
 _OTHER_ACCOUNT: Final = "999999999999"
 
 
-def seed_of(world: OrganizationFacts, identities: Sequence[IamIdentity]) -> Json:
-    """Return a seed with identities of one account, the account's groups, and the control policies above it."""
+def seed_of(world: OrganizationFacts, identities: Sequence[IamIdentity], function_role: str = "") -> Json:
+    """Return a seed with identities of one account, the account's groups, and the control policies above it.
+
+    `function_role` is the ARN of a role that an existing function has: it trusted Lambda when the function was made.
+    """
     account = identities[0].account
     known = {identity.arn: identity for identity in identities}
     groups = [group for group in world.groups.values() if group.account == account]
@@ -31,7 +34,7 @@ def seed_of(world: OrganizationFacts, identities: Sequence[IamIdentity]) -> Json
     }
     names = {_name(group.arn) for group in groups}
     for identity in known.values():
-        own[f"{identity.kind}s"][identity.name] = _entity(identity, names)
+        own[f"{identity.kind}s"][identity.name] = _entity(identity, names, is_of_function=identity.arn == function_role)
     seed: Json = {"accounts": {account: own}}
     member = world.accounts.get(account)
     if member is not None and member.service_control and not member.is_management:
@@ -40,7 +43,7 @@ def seed_of(world: OrganizationFacts, identities: Sequence[IamIdentity]) -> Json
     return seed
 
 
-def _entity(identity: IamIdentity, groups: Iterable[str]) -> Json:
+def _entity(identity: IamIdentity, groups: Iterable[str], *, is_of_function: bool) -> Json:
     entity: Json = {
         "path": identity.arn.split(":", 5)[5].partition("/")[2].removesuffix(identity.name).join(("/", "")),
         "policies": _attached(identity.policies, identity.account),
@@ -52,8 +55,9 @@ def _entity(identity: IamIdentity, groups: Iterable[str]) -> Json:
         return entity | {"groups": [name for name in identity.groups if name in groups]}
     prover = f"arn:{identity.arn.split(':')[1]}:iam::{identity.account}:user/{PROVER}"
     own = _document(identity.trust) if identity.trust is not None else {"Version": "2012-10-17", "Statement": []}
-    for_prover = {"Effect": "Allow", "Principal": {"AWS": prover}, "Action": "sts:AssumeRole"}
-    return entity | {"trust": {**own, "Statement": [*own["Statement"], for_prover]}}
+    principals = {"AWS": prover, **({"Service": "lambda.amazonaws.com"} if is_of_function else {})}
+    added = {"Effect": "Allow", "Principal": principals, "Action": "sts:AssumeRole"}
+    return entity | {"trust": {**own, "Statement": [*own["Statement"], added]}}
 
 
 def _managed(account: str, identities: Iterable[IamIdentity], groups: Iterable[UserGroup]) -> Json:

@@ -23,6 +23,7 @@ import os
 import socket
 import struct
 import sys
+from collections.abc import Callable
 
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWUSER = 0x10000000
@@ -78,25 +79,46 @@ def _main(descriptor: int) -> None:
 def _isolate(hidden: list[str]) -> socket.socket:
     """Enter the namespaces, hide the paths, and return a listening socket on their loopback interface."""
     libc = ctypes.CDLL(None, use_errno=True)
-    user, group = os.geteuid(), os.getegid()
-    _check(libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS | _CLONE_NEWNET), "unshare")
-    # A process without privileges may map only its own ids, and only after it has given up setgroups.
-    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
-            file.write(text)
-    _check(libc.mount(b"none", b"/", None, _MS_PRIVATE_RECURSIVE, None), "mount")
+    enter_namespaces(libc, 0)
     for path in hidden:
         _hide(libc, path)
+    listener = open_loopback(0)
+    drop_rights(libc)
+    return listener
+
+
+def enter_namespaces(libc: ctypes.CDLL, more: int, map_ids: Callable[[], None] | None = None) -> None:
+    """Enter new user, mount and network namespaces, and those of the flags `more`. Mounts no longer propagate.
+
+    `map_ids` maps the ids of the user namespace; without it, only the process' own ids are mapped.
+    """
+    user, group = os.geteuid(), os.getegid()
+    check(libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS | _CLONE_NEWNET | more), "unshare")
+    if map_ids is None:
+        # A process without privileges may map only its own ids, and only after it has given up setgroups.
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+                file.write(text)
+    else:
+        map_ids()
+    check(libc.mount(b"none", b"/", None, _MS_PRIVATE_RECURSIVE, None), "mount")
+
+
+def open_loopback(port: int) -> socket.socket:
+    """Start the loopback interface of this network namespace; return a listening socket on it (port 0: any port)."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP_RUNNING))
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    return socket.create_server(("127.0.0.1", port), backlog=1024)
+
+
+def drop_rights(libc: ctypes.CDLL) -> None:
+    """Drop all capabilities at the next execve, for good, and refuse the calls of `_refuse_calls`."""
     # A command of root would keep all capabilities in these namespaces, and could undo the mounts.
     for capability in range(_HIGHEST_CAPABILITY + 1):
         if libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 and ctypes.get_errno() != errno.EINVAL:
-            _check(-1, "prctl")
-    _check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
+            check(-1, "prctl")
+    check(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
     _refuse_calls(libc)
-    return listener
 
 
 def _refuse_calls(libc: ctypes.CDLL) -> None:
@@ -120,16 +142,16 @@ def _refuse_calls(libc: ctypes.CDLL) -> None:
     program += [(give, 0, 0, 0x7FFF0000), (give, 0, 0, 0x00050000 | errno.EPERM)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
     header = ctypes.create_string_buffer(struct.pack("HP", len(program), ctypes.addressof(code)))
-    _check(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0), "seccomp")
+    check(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0), "seccomp")
 
 
 def _hide(libc: ctypes.CDLL, path: str) -> None:
     """Mount an empty folder over a folder, and /dev/null over a file. A path that does not exist is left out."""
     name = os.fsencode(path)
     if os.path.isdir(path):
-        _check(libc.mount(b"tmpfs", name, b"tmpfs", _MS_NOSUID_NODEV, b"size=1m,mode=700"), path)
+        check(libc.mount(b"tmpfs", name, b"tmpfs", _MS_NOSUID_NODEV, b"size=1m,mode=700"), path)
     elif os.path.exists(path):
-        _check(libc.mount(b"/dev/null", name, None, _MS_BIND, None), path)
+        check(libc.mount(b"/dev/null", name, None, _MS_BIND, None), path)
 
 
 def _become(command: bytes, words: list[bytes], environment: dict[bytes, bytes]) -> None:
@@ -141,7 +163,8 @@ def _become(command: bytes, words: list[bytes], environment: dict[bytes, bytes])
         os.execve(_SHELL, [_SHELL.encode(), command, *words[1:]], environment)  # noqa: S606 - a script without `#!`
 
 
-def _check(result: int, step: str) -> None:
+def check(result: int, step: str) -> None:
+    """Raise OSError with the name of the step if a system call returned an error."""
     if result != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), step)

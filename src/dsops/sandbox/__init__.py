@@ -5,6 +5,7 @@ requests, the output is HTTP responses. The packages, from top to bottom:
 
 - `control`: server and dispatch
 - `seed`
+- `functions`: runs functions, and decides about deliveries between services
 - `iam_api`, `identity_center` and `services`: the operations of the APIs
 - `cloudtrail` and `federation`
 - `saml`
@@ -14,5 +15,5 @@ requests, the output is HTTP responses. The packages, from top to bottom:
 - `wire`: protocols and signatures
 - `http` and `resource_policies`
 
-Imported by `cli`, `seed` and `testing`.
+Imported by `cli`, `functions`, `seed` and `testing`.
 """

@@ -163,9 +163,11 @@ def test_items_are_put_and_read(client: ClientOf) -> None:
 
 
 def test_messages_are_sent_through_topics_and_queues(client: ClientOf) -> None:
-    """A message published to a topic arrives in the subscribed queue."""
+    """A message published to a topic arrives in the subscribed queue, if the queue's policy allows SNS to send."""
     sqs, sns = client("sqs"), client("sns")
-    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+    statement = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": {**statement, "Resource": "*"}})
+    url = sqs.create_queue(QueueName="q", Attributes={"Policy": policy})["QueueUrl"]
     topic = sns.create_topic(Name="t")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:{ACCOUNT}:q")
 

@@ -59,10 +59,17 @@ DATA_EVENTS = Flag(
     own_variable="DSOPS_SANDBOX_DATA_EVENTS",
 )
 
+RUN_FUNCTIONS = Flag(
+    "--run-functions",
+    "run Lambda functions as isolated processes of this machine (Linux only)",
+    kind="switch",
+    own_variable="DSOPS_SANDBOX_RUN_FUNCTIONS",
+)
+
 START = (SEED, FROM)
 """Flags for the initial content of the sandbox."""
-KEPT = (EVENTS, THROTTLE, AUTHORIZATION_IDS, TRAIL, DATA_EVENTS)
-"""Flags for recording, throttling and authorization ids."""
+KEPT = (EVENTS, THROTTLE, AUTHORIZATION_IDS, TRAIL, DATA_EVENTS, RUN_FUNCTIONS)
+"""Flags for recording, throttling, authorization ids and functions."""
 
 
 def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0.1", port: int = 0) -> SandboxServer:
@@ -91,7 +98,12 @@ def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0
         seed = seed._replace(authorization_ids=_with_ids(arguments.text("--authorization-ids")))
     kept_events = arguments.integer("--events") or 0
     trail = TrailTarget(folder, note, has_data_events) if folder else None
-    return open_server(seed, host=host, port=port, kept_events=kept_events, trail=trail)
+    functions = None
+    if arguments.switch("--run-functions"):
+        from dsops.functions.host import LocalHost
+
+        functions = LocalHost()
+    return open_server(seed, host=host, port=port, kept_events=kept_events, trail=trail, functions=functions)
 
 
 def _rates(text: str) -> dict[str, float]:

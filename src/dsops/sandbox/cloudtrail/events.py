@@ -45,12 +45,16 @@ class Events:
         result: Mapping[str, Value],
         refused: SandboxRefusal | None,
         answer: HttpAnswer | None = None,
+        recipient: str = "",
     ) -> None:
-        """Record a call. `answer` is moto's response, from which the error of a failed call is read."""
+        """Record a call. `answer` is moto's response, from which the error of a failed call is read.
+
+        `recipient` is the account whose trail has a service's data event; otherwise it is the caller's account.
+        """
         if is_data_event(route.service, turn.operation):
             # AWS's default event history has no data events; a trail has them if configured.
             if self.trail is not None and self.trail.has_data_events:
-                call = call_of(request, route, turn, result, refused, answer, turn.caller.account)
+                call = call_of(request, route, turn, result, refused, answer, recipient or turn.caller.account)
                 self.trail.add(packed(call), call.recipient, call.trail_region)
             return
         caller = turn.caller

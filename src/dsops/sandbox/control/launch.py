@@ -15,6 +15,7 @@ from dsops.sandbox.control.endpoints import find_user
 from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.control.setup import plant
+from dsops.sandbox.functions.run import FunctionHost
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.seed.model import Seed
 
@@ -49,13 +50,17 @@ def open_server(
     clock: MovableClock | None = None,
     kept_events: int = 10_000,
     trail: TrailTarget | None = None,
+    functions: FunctionHost | None = None,
 ) -> SandboxServer:
     """Return a listening server with the seed loaded; `run()` serves in this thread, `start()` in a new one.
 
-    A process can have only one such server at a time. Raises SandboxUnavailable and SeedInvalid.
+    `functions` runs Lambda functions; without it, Invoke is refused. A process can have only one such server at a time.
+    Raises SandboxUnavailable and SeedInvalid.
     """
     sandbox = Sandbox(clock, kept_events)
     plant(sandbox, seed)
+    if functions is not None:
+        sandbox.functions.run_on(functions)
     if trail is not None:
         sandbox.events.trail = EventTrail(
             trail.folder,

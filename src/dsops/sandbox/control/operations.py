@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from dsops.sandbox.authorization.caller import Caller
     from dsops.sandbox.authorization.encryption import KeyUse, Service
     from dsops.sandbox.authorization.request import AuthenticatedRequest
+    from dsops.sandbox.functions.service import ServiceActions
     from dsops.sandbox.roles_anywhere.service import RolesAnywhere
     from dsops.sandbox.state.world import World
     from dsops.sandbox.sts.outbound import Outbound
@@ -59,16 +60,19 @@ class Operations:
         judge: Authorizer,
         outbound: Outbound,
         roles_anywhere: RolesAnywhere,
+        functions: ServiceActions,
     ) -> None:
         self._world = world
         self._secret_storage = secret_storage
         self._judge = judge
         self._keys = KeyStore(world)
         self._resources = StoredResources(world, secret_storage)
+        self._functions = functions
         self._iam = IamOperations(world, secret_storage, outbound)
         self._special: dict[str, Callable[[AuthenticatedRequest, str, str], HttpAnswer]] = {
             "iam": self._perform_iam,
             "kms": self._perform_keys,
+            "lambda": self._perform_functions,
             "organizations": self._perform_organizations,
             ROLES_ANYWHERE: lambda turn, _account, _resource: roles_anywhere.perform(turn),
             "s3": self._perform_s3,
@@ -141,7 +145,8 @@ class Operations:
             action = f"{signing_name(service)}:{turn.operation}"
             self._require(turn, AuthorizationQuestion(action, "*", turn.caller.account, {}))
         # Only an authorized caller learns that the sandbox does not support the operation.
-        check_open(service, turn.operation, turn.parameters)
+        if not self._functions.serves(service, turn.operation):
+            check_open(service, turn.operation, turn.parameters)
         check_own(
             service,
             turn.operation,
@@ -200,6 +205,7 @@ class Operations:
 
     def _perform_s3(self, turn: AuthenticatedRequest, account: str, _: str) -> HttpAnswer:
         check_owners(turn.parameters)
+        self._functions.check_bucket(turn, account, turn.parameters)
         if "UploadId" in turn.parameters:
             names = (turn.text(name) for name in ("Bucket", "Key", "UploadId"))
             check_upload(account, turn.caller.partition, *names)
@@ -213,6 +219,12 @@ class Operations:
         check_key_call(turn.operation, turn.parameters, turn.caller, self._keys, self._world.has_principal)
         answer = self._moto("kms", turn, with_key_defaults(turn.operation, turn.parameters), account, "json")
         return complete_key_answer(turn.operation, turn.parameters, key_arn, answer)
+
+    def _perform_functions(self, turn: AuthenticatedRequest, account: str, resource: str) -> HttpAnswer:
+        if turn.operation == "Invoke":
+            return self._functions.invoke(turn, account, resource)
+        self._functions.check(turn, account)
+        return self._moto("lambda", turn, turn.parameters, account, "rest-json")
 
     def _perform_topics(self, turn: AuthenticatedRequest, account: str, _: str) -> HttpAnswer:
         with no_half_subscription(SecretLocation(account, turn.caller.region)) as answers:

@@ -20,9 +20,11 @@ from dsops.request.wire.errors import refusal
 from dsops.request.wire.route import MAX_OBJECT
 from dsops.sandbox.control.client import LOOPBACK
 from dsops.sandbox.control.endpoints import PREFIX, Control
-from dsops.sandbox.control.service import Answered, Sandbox, new_request_id
+from dsops.sandbox.control.service import Answered, Sandbox
+from dsops.sandbox.functions.invocations import FUNCTION_PEER
 from dsops.sandbox.identity_center.pages import Pages
 from dsops.sandbox.page.files import page_link
+from dsops.sandbox.state.identifiers import new_request_id
 
 _BACKLOG = 1024
 _CLOSING_SECONDS = 5
@@ -53,6 +55,8 @@ class SandboxServer:
         listener = _listen(host, port)
         respond = responder(sandbox, self.control)
         self._loop = Loop(respond, listener, MAX_OBJECT + 65536, sandbox.maintain)
+        if sandbox.functions.host is not None:
+            sandbox.functions.host.connect(lambda own: self._loop.serve(own, FUNCTION_PEER))
         self.host = host
         self.port: int = listener.getsockname()[1]
         self._thread: Thread | None = None

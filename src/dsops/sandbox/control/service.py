@@ -5,7 +5,8 @@ This module opens no sockets; `server.py` makes the sandbox available on the net
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,10 +23,11 @@ from dsops.request.wire.route import Route, find_route
 from dsops.request.wire.s3_requests import anonymous_body, is_anonymous, with_hoisted_headers
 from dsops.sandbox.authorization.authorization_records import AuthorizationRecords, with_id
 from dsops.sandbox.authorization.authorizer import Authorizer
-from dsops.sandbox.authorization.caller import authenticate, root_caller
+from dsops.sandbox.authorization.caller import Caller, authenticate, root_caller
 from dsops.sandbox.authorization.context import membership_keys, request_context
 from dsops.sandbox.authorization.iam_toolbox import Toolbox, find_toolbox_route
 from dsops.sandbox.authorization.request import AuthenticatedRequest
+from dsops.sandbox.authorization.stored_resources import StoredResources
 from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.events import Events, owner_of_role
 from dsops.sandbox.control.metrics import THROTTLING, SandboxMetrics
@@ -33,6 +35,8 @@ from dsops.sandbox.control.operations import Operations
 from dsops.sandbox.control.service_calls import CallSurroundings, ServiceCalls
 from dsops.sandbox.federation.federation import UNSIGNED, Federation, unsigned_caller
 from dsops.sandbox.federation.issuers import Issuers
+from dsops.sandbox.functions.invocations import INNER_REQUEST, Powers
+from dsops.sandbox.functions.service import ServiceActions
 from dsops.sandbox.identity_center.route import find_center_route
 from dsops.sandbox.identity_center.service import IdentityCenter
 from dsops.sandbox.page.places import PolicyPlace
@@ -40,6 +44,7 @@ from dsops.sandbox.roles_anywhere.route import CREATE_SESSION, find_anywhere_rou
 from dsops.sandbox.roles_anywhere.service import RolesAnywhere
 from dsops.sandbox.seed.model import Seed
 from dsops.sandbox.services.kms_denials import is_through_service
+from dsops.sandbox.state.identifiers import new_request_id
 from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.probe import probe
 from dsops.sandbox.state.rate_limits import Throttle
@@ -101,8 +106,13 @@ class Sandbox:
         self.identity_center = IdentityCenter(self.world, self.sessions, self.events, self.throttle, self.clock)
         self._federation = Federation(self.world, self.sessions, self.judge, self.issuers)
         self.roles_anywhere = RolesAnywhere(self.world, self.sts, self.events, self.throttle, self.clock)
+        assume = partial(self.assume_for_service, INNER_REQUEST)
+        powers = Powers(self.world, self.sessions, self.clock, assume, self._act)
+        self.functions = ServiceActions(
+            powers, self.judge, StoredResources(self.world, self.secret_storage), self.events
+        )
         self._operations = Operations(
-            self.world, self.secret_storage, self.judge, self.sts.outbound, self.roles_anywhere
+            self.world, self.secret_storage, self.judge, self.sts.outbound, self.roles_anywhere, self.functions
         )
         self._toolbox = Toolbox(self.authorization_records, self.judge)
         self._calls = ServiceCalls(
@@ -127,13 +137,17 @@ class Sandbox:
             self.world.forget_used_codes()
 
     def maintain(self) -> None:
-        """Perform due work that no request triggers (log delivery). The server calls this regularly."""
+        """Perform due work that no request triggers (queues, log delivery). The server calls this regularly."""
+        if self.functions.host is not None:
+            with self.world.lock:
+                self.functions.queues.read_all()
         if self.events.trail is not None:
             with self.world.lock:
                 self.events.trail.deliver_due()
 
     def close(self) -> None:
-        """Deliver the remaining log files and close the trail. No request must follow."""
+        """Kill running functions, deliver the remaining log files and close the trail. No request must follow."""
+        self.functions.close()
         if self.events.trail is not None:
             with self.world.lock:
                 self.events.trail.close()
@@ -161,6 +175,7 @@ class Sandbox:
                     answer = self.roles_anywhere.create_session(request, request_id)
                 else:
                     answer = self._serve(request, route, request_id)
+                self.functions.queues.read_filled()
         except SandboxRefusal as refused:
             answer = answer_refusal(request, route, refused, request_id)
             result = "throttled" if answer_of(refused).code in THROTTLING else ""
@@ -269,12 +284,21 @@ class Sandbox:
         `request` is the page's request. Raises SandboxRefusal if AWS would refuse the document. The caller must hold
         the world's lock.
         """
-        now, request_id = self.clock.now(), new_request_id()
         caller = root_caller(self.world, place.account, "", place.region or self.region, None)
-        turn = AuthenticatedRequest(caller, place.operation, place.with_text(text), {}, now, request_id)
+        turn = AuthenticatedRequest(
+            caller, place.operation, place.with_text(text), {}, self.clock.now(), new_request_id()
+        )
         protocol = protocols(place.service)[0]
         route = Route(place.service, place.operation, protocol, wants_json=False, fields={}, document={})
         return self._calls.perform(route, turn, request)
+
+    def _act(self, caller: Caller, service: str, operation: str, parameters: Mapping[str, object]) -> HttpAnswer:
+        """Perform an operation that a service sends as a caller. The caller must hold the world's lock."""
+        now = self.clock.now()
+        context = request_context(self.world, caller, INNER_REQUEST, now)
+        turn = AuthenticatedRequest(caller, operation, parameters, context, now, new_request_id())
+        route = Route(service, operation, protocols(service)[0], wants_json=False, fields={}, document={})
+        return self._calls.perform(route, turn, INNER_REQUEST)
 
     def _perform_stacks(self, turn: AuthenticatedRequest, _account: str, _resource: str) -> HttpAnswer:
         # Loaded when it is first used, because most runs create no stack.
@@ -315,10 +339,3 @@ class Sandbox:
             raise
         self.events.add(request, route, turn, result, None)
         return issued
-
-
-def new_request_id() -> str:
-    """Return a random UUID (version 4)."""
-    digits = os.urandom(16).hex()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

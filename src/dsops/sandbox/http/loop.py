@@ -10,6 +10,7 @@ import gc
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from secrets import token_hex
 from selectors import EVENT_READ, DefaultSelector
 from socket import IPPROTO_TCP, TCP_NODELAY, socket, socketpair
@@ -68,6 +69,8 @@ class Loop:
         self._woken, self._waker = socketpair()
         self._selector = DefaultSelector()
         self._is_accepting = False
+        self._more: dict[socket, str] = {}
+        """Further listening sockets -> the address that their connections are said to come from."""
         for own in (listener, self._woken, self._waker):
             own.setblocking(False)
         self._selector.register(self._woken, EVENT_READ, self._make_calls)
@@ -104,6 +107,25 @@ class Loop:
         with suppress(BlockingIOError):  # if so many bytes are unread already, the loop wakes up anyway
             self._waker.send(b"x")
 
+    def serve(self, listener: socket, peer: str) -> Callable[[], None]:
+        """Serve on a further listening socket, and return a function that closes it. Callable from any thread.
+
+        `peer` is the address from which all of its connections are said to come.
+        """
+        listener.setblocking(False)
+        self.call(lambda: self._add_listener(listener, peer))
+        return lambda: self.call(lambda: self._remove_listener(listener))
+
+    def _add_listener(self, listener: socket, peer: str) -> None:
+        self._more[listener] = peer
+        if self._is_accepting:
+            self._selector.register(listener, EVENT_READ, partial(self._accept, listener))
+
+    def _remove_listener(self, listener: socket) -> None:
+        if self._more.pop(listener, None) is not None and self._is_accepting:
+            self._selector.unregister(listener)
+        listener.close()
+
     def end(self) -> None:
         """Close all connections and make `run` return."""
         self.call(self._end)
@@ -111,7 +133,7 @@ class Loop:
     def close(self) -> None:
         """Release the port. The loop must not run any more."""
         self._selector.close()
-        for own in (self.socket, self._woken, self._waker):
+        for own in (self.socket, self._woken, self._waker, *self._more):
             own.close()
 
     def maintenance(self, now: float) -> None:
@@ -151,20 +173,21 @@ class Loop:
     def _accept_if_possible(self) -> None:
         """Accept connections if and only if there are fewer than the maximum."""
         is_possible = len(self.connections) < self._most_connections and not self._is_ended
-        if is_possible and not self._is_accepting:
-            self._selector.register(self.socket, EVENT_READ, self._accept)
-        elif self._is_accepting and not is_possible:
-            self._selector.unregister(self.socket)
+        for listener in (self.socket, *self._more):
+            if is_possible and not self._is_accepting:
+                self._selector.register(listener, EVENT_READ, partial(self._accept, listener))
+            elif self._is_accepting and not is_possible:
+                self._selector.unregister(listener)
         self._is_accepting = is_possible
 
-    def _accept(self, _: int) -> None:
+    def _accept(self, listener: socket, _: int) -> None:
         try:
-            accepted, address = self.socket.accept()
+            accepted, address = listener.accept()
             accepted.setblocking(False)
             accepted.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         except OSError:  # The client has disconnected already.
             return
-        connection = Connection(self, accepted, address[0])
+        connection = Connection(self, accepted, self._more.get(listener) or address[0])
         self.connections.add(connection)
         self._selector.register(accepted, EVENT_READ, connection.happened)
         self._accept_if_possible()

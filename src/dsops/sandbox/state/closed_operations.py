@@ -16,9 +16,9 @@ _SENDS_NOTHING = "it sends no requests to the network"
 _CLOSED: Mapping[tuple[str, str], str] = {
     ("batch", "SubmitJob"): _RUNS_NOTHING,
     ("cognito-identity", "GetCredentialsForIdentity"): _NO_KEYS,
-    ("lambda", "Invoke"): _RUNS_NOTHING,
-    ("lambda", "InvokeAsync"): _RUNS_NOTHING,
-    ("lambda", "InvokeWithResponseStream"): _RUNS_NOTHING,
+    ("lambda", "Invoke"): "it runs no code unless it is started with --run-functions",
+    ("lambda", "InvokeAsync"): "AWS has deprecated it; use Invoke with InvocationType=Event",
+    ("lambda", "InvokeWithResponseStream"): "functions run only through Invoke",
     ("resourcegroupstaggingapi", "TagResources"): _TAGS_OTHERS,
     ("resourcegroupstaggingapi", "UntagResources"): _TAGS_OTHERS,
     ("servicecatalog", "ProvisionProduct"): _MAKES_OTHERS,

@@ -18,8 +18,9 @@ from dsops.request.wire.models import protocols, service_model
 from dsops.request.wire.service_table import SERVED
 from dsops.sandbox.state.quick_moto.key_pairs import generate_key_pairs_late
 from dsops.sandbox.state.quick_moto.s3_results import complete_s3
-from dsops.sandbox.state.quick_moto.sending import send_without_counting
+from dsops.sandbox.state.quick_moto.sending import keep_queue_policies, send_without_counting
 from dsops.sandbox.state.quick_moto.setup import quick_json, quick_s3, with_status
+from dsops.sandbox.state.service_actions.deliveries import watch_deliveries
 
 if TYPE_CHECKING:
     from moto.core.request import Request
@@ -123,7 +124,10 @@ def _keep_from_waiting(service: str) -> None:
       minutes, although Docker is turned off in moto's settings.
     - SQS counts the queue's messages whenever a message is sent.
     - KMS generates an RSA key pair for each key.
+
+    Also patch what would deliver to other services without permission.
     """
+    watch_deliveries(service)
     if service == "swf":
         vars(import_module("moto.swf.models"))["sleep"] = lambda _: None
     elif service == "lambda":
@@ -131,6 +135,7 @@ def _keep_from_waiting(service: str) -> None:
         setattr(function, "_invoke_lambda", _run_no_function)  # noqa: B010 - private to moto
     elif service == "sqs":
         send_without_counting(import_module("moto.sqs.models"))
+        keep_queue_policies(import_module("moto.sqs.models"))
     elif service == "kms":
         generate_key_pairs_late(import_module("moto.kms.models"))
 

@@ -39,3 +39,10 @@ def account_of_key(key_id: str) -> str | None:
         return None
     number = (int.from_bytes(raw[:6], "big") & _ACCOUNT_MASK) >> 7
     return f"{number:012d}" if number < 10**12 else None
+
+
+def new_request_id() -> str:
+    """Return a random UUID (version 4)."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

@@ -29,7 +29,7 @@ PROPERTIES: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "AssumeRolePolicyDocument": TRUST,
             "ManagedPolicyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"],
-            "Policies": [{"PolicyName": "inline", "PolicyDocument": policy("s3:GetObject")}],
+            "Policies": [{"PolicyName": "inline", "PolicyDocument": policy("sqs:*")}],
             "MaxSessionDuration": "7200",
         },
     ),

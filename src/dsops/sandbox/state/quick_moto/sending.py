@@ -1,4 +1,4 @@
-"""Let moto send a message without counting the queue's messages."""
+"""Let moto send a message without counting the queue's messages, and keep a queue's policy."""
 
 from __future__ import annotations
 
@@ -26,3 +26,19 @@ def send_without_counting(models: Any) -> None:  # Any: a module of moto, which 
 
     send_message.counts_nothing = True  # type: ignore[attr-defined]
     backend_class.send_message = send_message
+
+
+def keep_queue_policies(models: Any) -> None:
+    """Let SetQueueAttributes without a policy keep the queue's policy, which moto would remove."""
+    queue_class = models.Queue
+    set_attributes = queue_class._set_attributes  # noqa: SLF001 - private to moto
+    if hasattr(set_attributes, "keeps_policy"):
+        return
+
+    def set_and_keep(self: Any, attributes: dict[str, Any], now: float | None = None) -> None:
+        if "Policy" not in attributes and self.policy is not None:
+            attributes = {**attributes, "Policy": self.policy}
+        set_attributes(self, attributes, now)
+
+    set_and_keep.keeps_policy = True  # type: ignore[attr-defined]
+    queue_class._set_attributes = set_and_keep  # noqa: SLF001
