@@ -269,6 +269,12 @@ def test_what_does_not_run_is_told(lab: Lab, host: Host) -> None:
     assert (error.code, "java21" in error.message) == ("InvalidRuntimeException", True)
 
 
+def test_functions_run_after_a_reset(lab: Lab, host: Host) -> None:
+    """The sandbox is taken back to its seed, and keeps running functions."""
+    lab.sandbox.empty()
+    assert lab.sandbox.functions.host is host
+
+
 def test_without_the_flag_nothing_runs(make_lab: LabFactory) -> None:
     """The error names the flag."""
     admin = make_lab(SEED).user("admin")

@@ -81,9 +81,11 @@ class Sandbox:
 
     def empty(self) -> None:
         """Drop all accounts, sessions, decisions and events. The clock and a trail's folder stay as they are."""
-        trail = self.events.trail
+        trail, host = self.events.trail, self.functions.host
         self._empty()
         self.events.trail = trail
+        if host is not None:
+            self.functions.run_on(host)
 
     def _empty(self) -> None:
         self.region = "us-east-1"
