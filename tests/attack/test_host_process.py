@@ -193,7 +193,6 @@ OWN = {
     "process/windows.py": "the command on Windows, while the child runs",
     "sandbox/state/fence.py": "the sandbox's server",
     "sandbox/state/handlers.py": "the sandbox's server",
-    "sandbox/state/service_actions/deliveries.py": "the sandbox's server",
     "sandbox/http/loop.py": "the sandbox's server",
     "testing/child.py": "the process of a test suite's sandbox",
 }
@@ -253,7 +252,9 @@ def last_name(function: ast.expr) -> str:
 def what_it_changes(path: Path) -> list[str]:
     """Process-wide changes in a file: calls that make them, and assignments to standard modules."""
     collected = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call) and last_name(node.func) in LAST_NAMES and ast.unparse(node.func) in CHANGES:
             collected.append(ast.unparse(node.func))
         targets: list[ast.expr] = []
@@ -263,7 +264,7 @@ def what_it_changes(path: Path) -> list[str]:
             targets = [node.target]
         for text in (ast.unparse(target) for target in targets if isinstance(target, ast.Attribute | ast.Subscript)):
             module, dot, _ = text.partition(".")
-            collected += [text] if dot and module in sys.stdlib_module_names else []
+            collected += [text] if dot and module in imported & sys.stdlib_module_names else []
     return collected
 
 
