@@ -26,7 +26,7 @@ SERVICE_IDS = {
     "athena": "ATHENA",
     "rolesanywhere": "ROLESANYWHERE",
 }
-_SIGNED_AS = {"iam-toolbox": "iam", "sso-admin": "sso"}
+_SIGNED_AS = {"iam-toolbox": "iam", "sso-admin": "sso", "s3-control": "s3"}
 """Services whose requests are signed under the name of another service."""
 _HOST_PREFIXES = {"sso": "portal.sso", "sso-oidc": "oidc", "sso-admin": "sso"}
 """The first part of the host name, for services where it differs from the service's name.

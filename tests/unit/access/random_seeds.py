@@ -6,7 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.unit.access.worlds import ACCOUNT, OTHER, READ, policy
+from dsops.access.facts.world import Gap
+from tests.unit.access.worlds import ACCOUNT, OTHER, READ, SECRET, policy
 
 MANAGEMENT = "333333333333"
 SECRETS = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:prod/db-??????"
@@ -15,6 +16,19 @@ KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 NAMES = ("A", "B", "C")
 ROLES = [f"arn:aws:iam::{account}:role/{name}" for account in ACCOUNTS for name in NAMES]
 USERS = [f"arn:aws:iam::{account}:user/{name}" for account in ACCOUNTS for name in NAMES[:2]]
+
+OWNERS = st.sampled_from(["", *ACCOUNTS])
+OF_CALLERS = st.builds(
+    Gap, OWNERS, st.sampled_from(["identity", "boundary", "scp"]), st.just("unread"), st.sampled_from(["", *USERS])
+)
+OF_RESOURCES = st.builds(
+    Gap,
+    OWNERS,
+    st.sampled_from(["resources", "resource", "trust", "rcp", "identities"]),
+    st.just("unread"),
+    st.sampled_from(["", SECRET, ROLES[0]]),
+    service=st.sampled_from(["", "secretsmanager", "iam", "s3"]),
+)
 
 EFFECTS = st.sampled_from(["Allow", "Allow", "Allow", "Deny"])
 STATEMENTS = st.fixed_dictionaries(

@@ -11,22 +11,9 @@ from dsops.access.questions.caller import caller_of
 from dsops.access.questions.evaluator import Evaluator
 from dsops.access.questions.topic import Topic
 from tests.groups import examples
-from tests.unit.access.random_seeds import ACCOUNTS, ROLES, USERS, seeds
+from tests.unit.access.random_seeds import OF_CALLERS, OF_RESOURCES, ROLES, seeds
 from tests.unit.access.worlds import ACCOUNT, NOW, OTHER, READ, SECRET, policy, trust, ways_of, world_of
 from tests.unit.access.worlds import ask as who_can_read
-
-OWNERS = st.sampled_from(["", *ACCOUNTS])
-OF_CALLERS = st.builds(
-    Gap, OWNERS, st.sampled_from(["identity", "boundary", "scp"]), st.just("unread"), st.sampled_from(["", *USERS])
-)
-OF_RESOURCES = st.builds(
-    Gap,
-    OWNERS,
-    st.sampled_from(["resources", "resource", "trust", "rcp", "identities"]),
-    st.just("unread"),
-    st.sampled_from(["", SECRET, ROLES[0]]),
-    service=st.sampled_from(["", "secretsmanager", "iam", "s3"]),
-)
 
 
 @settings(max_examples=examples(100), deadline=None)

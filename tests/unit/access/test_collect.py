@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.s3control.models import s3control_backends
 
 from dsops.access.collect.collection import DEFAULT_ROLE
 from dsops.access.collect.permissions import ACCOUNT_ACTIONS, ORGANIZATION_ACTIONS
@@ -108,10 +109,37 @@ def test_resources_of_each_service_have_their_policies(tmp_path: Path) -> None:
     assert resources[f"lambda:{REGION}:{PRODUCTION}:function:f"].role == DEPLOY
     buckets = json.loads((tmp_path / f"accounts/{PRODUCTION}/resources/s3.json").read_text())["Resources"]
     blocks = {bucket["Arn"]: bucket["PublicAccessBlock"] for bucket in buckets}
-    assert blocks["arn:aws:s3:::plain"] is None
+    assert blocks["arn:aws:s3:::plain"] == {}
     assert blocks["arn:aws:s3:::papers"]["BlockPublicPolicy"] is True
-    assert (resources["s3:::papers"].restricts_public, resources["s3:::plain"].restricts_public) == (True, None)
+    assert (resources["s3:::papers"].restricts_public, resources["s3:::plain"].restricts_public) == (True, False)
     assert (resources["s3:::papers"].may_have_acls, resources["s3:::plain"].may_have_acls) == (False, True)
+
+
+def test_the_public_access_block_of_an_account_counts_for_its_buckets(tmp_path: Path) -> None:
+    """A bucket without a block of its own is restricted by that of its account; the call is an S3 Control request."""
+    with running() as estate:
+        fill(estate)
+        # boto3 would put the account into the host name, even in front of an address.
+        settings = s3control_backends[PRODUCTION]["aws"]
+        settings.put_public_access_block(PRODUCTION, {"RestrictPublicBuckets": True})
+        estate.collect(tmp_path)
+    content = json.loads((tmp_path / f"accounts/{PRODUCTION}/resources/s3.json").read_text())
+
+    assert content["AccountPublicAccessBlock"]["RestrictPublicBuckets"] is True
+    assert read_folder(str(tmp_path)).resources["arn:aws:s3:::plain"].restricts_public is True
+
+
+def test_a_denied_public_access_block_of_an_account_leaves_its_buckets_unknown(tmp_path: Path) -> None:
+    """The file says that the setting is missing, and that no bucket's policy is."""
+    with running(seed(denied=["s3:GetAccountPublicAccessBlock"])) as estate:
+        fill(estate)
+        collected = estate.collect(tmp_path)
+    world = read_folder(str(tmp_path))
+
+    assert {(gap.place, gap.service, gap.arn) for gap in collected.gaps} == {("context", "s3", "")}
+    assert all("Block Public Access" in gap.why for gap in collected.gaps)
+    assert world.resources["arn:aws:s3:::plain"].restricts_public is None
+    assert world.resources["arn:aws:s3:::papers"].restricts_public is True
 
 
 def test_the_keys_of_content_are_collected(tmp_path: Path) -> None:

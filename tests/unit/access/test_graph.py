@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree as ET
@@ -11,6 +12,8 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
+from dsops.access.escalations.find import Escalations
+from dsops.access.pictures import steps
 from dsops.access.pictures.make import (
     AccessEdge,
     AccessGraph,
@@ -349,6 +352,29 @@ def test_the_command_writes_each_format(seed: str, capfd: pytest.CaptureFixture[
     assert 0 == main(["access", "graph", "--from", seed, "--principal", "alice", "--json", "--out", "graph.json"])
     found = json.loads(Path("graph.json").read_text(encoding="utf-8"))
     assert ["role/Reader"] == [short(edge["to"]) for edge in found["edges"] if not edge["rules"]]
+
+
+def test_a_search_for_escalations_that_ends_early_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each picture says of how many principals the escalations are not known."""
+    monkeypatch.setattr(steps, "Escalations", partial(Escalations, most_work=-1))
+    all_of_them = graph_of_all(*questions(ESCALATING), ALL)
+    of_goal = graph_of_goal(*questions(ESCALATING), READ, SECRET, ALL)
+    carol = graph_of_principal(*questions(ESCALATING), f"arn:aws:iam::{ACCOUNT}:user/carol", ALL)
+    seed = tmp_path / "seed.json"
+    seed.write_text(json.dumps({"accounts": ESCALATING}), encoding="utf-8")
+
+    assert all_of_them.not_searched > 1
+    assert of_goal.not_searched == all_of_them.not_searched
+    assert carol.not_searched >= 1
+    number = f"the escalations of {all_of_them.not_searched} "
+    assert f"{number}principals are not known" in access_svg(all_of_them)
+    assert f"{number}more are not known" in access_mermaid(all_of_them)
+    assert 0 == main(["access", "graph", "--from", str(seed), "--json"])
+    captured = capfd.readouterr()
+    assert json.loads(captured.out)["escalations_not_searched"] == all_of_them.not_searched
+    assert f"{number}principals are not known: the search has a limit" in captured.err
 
 
 @pytest.mark.parametrize(

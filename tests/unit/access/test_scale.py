@@ -9,10 +9,11 @@ import pytest
 
 from bench.growth import COUNTED_LIMIT, exponent, lines_of
 from dsops.access.facts.folder import read_folder
-from dsops.access.facts.world import OrganizationFacts
+from dsops.access.facts.world import Gap, OrganizationFacts
 from dsops.access.questions.evaluator import Evaluator
+from dsops.access.questions.topic import Topic
 from tests.unit.access.company import Company
-from tests.unit.access.worlds import NOW, READ, ask
+from tests.unit.access.worlds import NOW, READ, SECRET, ask
 
 SIZES = (40, 80, 160)
 
@@ -68,3 +69,15 @@ def test_the_work_of_a_question_is_linear(*, is_open: bool, tmp_path: Path) -> N
         costs.append(lines_of(partial(ask, world, READ, company.secret)))
 
     assert exponent(SIZES, costs[1:]) <= COUNTED_LIMIT
+
+
+def test_the_work_for_a_resource_does_not_grow_with_the_facts_that_are_missing_elsewhere() -> None:
+    """Which callers come into question for a secret costs as many lines with 200 missing lists as with 100."""
+    costs = []
+    for number in (10, 100, 200):  # the first run fills caches
+        gaps = [Gap(str(account), "resources", "unread", service="ssm") for account in range(number)]
+        evaluator = Evaluator(OrganizationFacts({}, {}, {}, gaps=tuple(gaps)), NOW)
+        evaluator.accounts_that_may_use(Topic(READ, SECRET))
+        costs.append(lines_of(partial(evaluator.accounts_that_may_use, Topic(READ, SECRET))))
+
+    assert costs[1] == costs[2]

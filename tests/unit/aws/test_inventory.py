@@ -11,6 +11,7 @@ import pytest
 
 from dsops.aws.apis.inventory import buckets, functions, iam, keys, organization, pages, queues, regions, tags, topics
 from dsops.aws.apis.inventory.pages import ServiceApi
+from dsops.endpoint import resolve_endpoint
 from dsops.errors import AccessDenied, AnswerInvalid, EntityNotFound
 from tests.stubs.aws import json_answer, signature_is_right
 from tests.stubs.server import Answer, Seen, StubServer
@@ -165,6 +166,24 @@ def test_errors_of_s3_are_read(code: str, error: type[Exception]) -> None:
         ask(server, "s3", lambda api: buckets.get_bucket_policy(api, "papers"))
 
     assert "told" in str(getattr(caught.value, "why", ""))
+
+
+def test_the_public_access_block_of_an_account_is_read() -> None:
+    """S3 Control gets the account in a signed header, and in AWS's own host names. It has its own form of errors."""
+    block = "<X><BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>false</RestrictPublicBuckets></X>"
+    with StubServer(answers(block)) as server:
+        found = ask(server, "s3", lambda api: buckets.get_account_public_access_block(api, "111122223333"))
+    missing = f"<ErrorResponse>{S3_ERROR.format('NoSuchPublicAccessBlockConfiguration')}</ErrorResponse>"
+    with StubServer(lambda _seen: Answer(404, missing.encode())) as other, pytest.raises(EntityNotFound):
+        ask(other, "s3", lambda api: buckets.get_account_public_access_block(api, "111122223333"))
+
+    assert (found["BlockPublicPolicy"], found["RestrictPublicBuckets"]) == (True, False)
+    assert server.seen[0].target == "/v20180820/configuration/publicAccessBlock"
+    assert server.seen[0].header("X-Amz-Account-Id") == "111122223333"
+    assert "x-amz-account-id" in server.seen[0].header("Authorization")
+    endpoint = resolve_endpoint("s3-control", "eu-west-1", {})
+    own = buckets.endpoint_of_account(endpoint, "111122223333")
+    assert (own.url, own.service) == ("https://111122223333.s3-control.eu-west-1.amazonaws.com", "s3")
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "a?b", "", "a..b", "x" * 300])

@@ -35,6 +35,7 @@ ACCOUNT_ACTIONS: Final = (
     "kms:ListKeys",
     "lambda:GetPolicy",
     "lambda:ListFunctions",
+    "s3:GetAccountPublicAccessBlock",
     "s3:GetBucketOwnershipControls",
     "s3:GetBucketPolicy",
     "s3:GetBucketPublicAccessBlock",

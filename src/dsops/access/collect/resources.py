@@ -54,7 +54,10 @@ class ResourceCollector:
                 self._gaps.append(Gap(account, "context", why(error), keys=TAG_KEYS))
             else:
                 self._gaps.append(Gap(account, "resources", why(error), service=service))
-        return {"Resources": resources, "Gaps": gap_values(self._gaps)}
+        content: Json = {"Resources": resources}
+        if service == "s3":
+            content["AccountPublicAccessBlock"] = await self._account_block()
+        return {**content, "Gaps": gap_values(self._gaps)}
 
     async def _policy(self, arn: str, read: Callable[[], Work[str]]) -> object:
         """Return the policy of a resource; None if it has none, or if it can't be read, which becomes a gap."""
@@ -167,19 +170,33 @@ class ResourceCollector:
                 "Arn": arn,
                 "Region": region or self._apis.region,
                 "Policy": policy,
-                "PublicAccessBlock": await self._of_bucket(arn, buckets.get_public_access_block, region),
-                "ObjectOwnership": await self._of_bucket(arn, buckets.get_object_ownership, region),
+                "PublicAccessBlock": await self._of_bucket(arn, buckets.get_public_access_block, region, {}),
+                "ObjectOwnership": await self._of_bucket(arn, buckets.get_object_ownership, region, None),
                 "Encryption": await self._encryption(arn, name, region),
             }
 
         return await in_parallel(await buckets.list_buckets(self._apis.api("s3")), one, _AT_ONCE)
 
-    async def _of_bucket(self, arn: str, read: Callable[[ServiceApi, str], Work[object]], region: str) -> object:
-        """Return a setting of a bucket; None if it has none, or if it can't be read, which becomes a gap."""
+    async def _account_block(self) -> object:
+        """Return the account's Block Public Access, {} if it has none; None if it can't be read (a gap)."""
+        account = self._apis.account
+        try:
+            return await buckets.get_account_public_access_block(self._apis.api("s3-control"), account)
+        except EntityNotFound:
+            return {}
+        except DsopsError as error:
+            # Without keys, the gap changes no answer; those that a public policy decides say what is not known.
+            self._gaps.append(Gap(account, "context", f"the account's Block Public Access: {why(error)}", service="s3"))
+            return None
+
+    async def _of_bucket(
+        self, arn: str, read: Callable[[ServiceApi, str], Work[object]], region: str, none: object
+    ) -> object:
+        """Return a setting of a bucket; `none` if it has none, and None if it can't be read, which becomes a gap."""
         try:
             return await read(self._apis.api("s3", region), arn.rpartition(":")[2])
         except EntityNotFound:
-            return None
+            return none
         except DsopsError as error:
             self._gaps.append(Gap(self._apis.account, "resource", why(error), arn))
             return None

@@ -78,8 +78,11 @@ class AccountFolder:
             elif name.startswith(f"{TAGS}."):
                 tags |= {text_of(entry, "Arn"): tags_of(entry) for entry in objects_of(content.value, "Resources")}
             else:
+                of_account = content.value.get("AccountPublicAccessBlock")
                 for entry in objects_of(content.value, "Resources"):
-                    resource = self._resource(entry, tags)
+                    resource = self._resource(entry, tags)._replace(
+                        restricts_public=_restricts_public(entry.get("PublicAccessBlock"), of_account)
+                    )
                     add_facts(resources, {resource.arn: resource}, self._shown(f"{RESOURCES}/{name}"))
         return resources
 
@@ -106,9 +109,6 @@ class AccountFolder:
             text_of(entry, "Role"),
             named(key) if entry.get("Encryption") or "KmsKeyId" in entry else None,
             tuple(map(named, texts_of(entry, "Aliases"))),
-            # A bucket without this setting counts as unknown (None): the account's own settings, which are not
-            # collected, may set it.
-            object_of(entry, "PublicAccessBlock").get("RestrictPublicBuckets") is True or None,
             grants=grants_of(entry) if ":kms:" in arn else (),
             may_have_acls=":s3:::" in arn and text_of(entry, "ObjectOwnership") != "BucketOwnerEnforced",
         )
@@ -134,3 +134,11 @@ class AccountFolder:
 
     def _shown(self, name: str) -> str:
         return f"accounts/{self._account}/{name}"
+
+
+def _restricts_public(*blocks: object) -> bool | None:
+    """Whether one of the blocks of a bucket and its account restricts public policies; None if one is unknown."""
+    known = [block for block in blocks if isinstance(block, Mapping)]
+    if any(block.get("RestrictPublicBuckets") is True for block in known):
+        return True
+    return False if len(known) == len(blocks) else None

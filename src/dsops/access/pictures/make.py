@@ -73,6 +73,8 @@ class AccessGraph(NamedTuple):
     """The number of principals and roles that are not drawn, because there are too many or they are too far away."""
     alike: int = 0
     """The number of those that are not drawn because they are like one that is drawn, in another account."""
+    not_searched: int = 0
+    """The number of principals whose escalations are unknown, because the search has a limit."""
 
 
 _MOST_RULES: Final = 3
@@ -94,9 +96,10 @@ def graph_of_goal(
     able = {way.caller.name for way in found.ways}
     accounts = {way.caller.principal.account for way in found.ways}
     near = (identity for identity in evaluator.world.identities.values() if identity.account in accounts)
-    escalations = [each for each in searched(evaluator, assumptions).find(near) if each.caller.name not in able]
+    search = searched(evaluator, assumptions)
+    escalations = [each for each in search.find(near) if each.caller.name not in able]
     paths += escalation_paths(each for each in escalations if each.target in able)
-    return _Making(evaluator).graph(title, paths, limits)
+    return _Making(evaluator).graph(title, paths, limits)._replace(not_searched=len(search.left_out))
 
 
 def graph_of_principal(
@@ -106,8 +109,10 @@ def graph_of_principal(
     identity = evaluator.world.identities[principal]
     caller = caller_of(identity)
     paths = [_steps_of(way, evaluator, "") for way in ways_from(assumptions, caller)]
-    paths += escalation_paths(searched(evaluator, assumptions).find_from(identity))
-    return _Making(evaluator).graph(f"what {caller_text(evaluator.world, caller)} can become", paths, limits)
+    search = searched(evaluator, assumptions)
+    paths += escalation_paths(search.find_from(identity))
+    graph = _Making(evaluator).graph(f"what {caller_text(evaluator.world, caller)} can become", paths, limits)
+    return graph._replace(not_searched=len(search.left_out))
 
 
 def graph_of_all(evaluator: Evaluator, assumptions: Assumptions, limits: PictureLimits) -> AccessGraph:
@@ -120,8 +125,10 @@ def graph_of_all(evaluator: Evaluator, assumptions: Assumptions, limits: Picture
         for assumption in assumptions.of(identity.arn)
         if assumption.caller.principal.kind != "service"
     ]
-    paths += escalation_paths(searched(evaluator, assumptions).find(identities))
-    return _Making(evaluator).graph("who can assume which role", paths, limits)
+    search = searched(evaluator, assumptions)
+    paths += escalation_paths(search.find(identities))
+    graph = _Making(evaluator).graph("who can assume which role", paths, limits)
+    return graph._replace(not_searched=len(search.left_out))
 
 
 def _steps_of(way: Way, evaluator: Evaluator, goal: str) -> PicturePath:

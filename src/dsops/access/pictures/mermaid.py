@@ -42,6 +42,8 @@ def access_mermaid(graph: AccessGraph) -> str:
         lines.append(f"  linkStyle {','.join(red)} {_RED}")
     if graph.left_out:
         lines.append(f'  more["{graph.left_out} more are not drawn"]')
+    if graph.not_searched:
+        lines.append(f'  unknown["the escalations of {graph.not_searched} more are not known"]')
     return "\n".join(lines) + "\n"
 
 

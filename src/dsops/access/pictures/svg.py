@@ -94,6 +94,8 @@ def _class(edge: AccessEdge) -> str:
 def _summary(graph: AccessGraph) -> str:
     alike = f"; {graph.alike} more are alike" if graph.alike else ""
     more = f"; {graph.left_out} more are not drawn" if graph.left_out else ""
+    if graph.not_searched:
+        more += f"; the escalations of {counted(graph.not_searched, 'principal')} are not known"
     drawn = f"{counted(len(graph.nodes), 'node')}, {counted(len(graph.edges), 'edge')}"
     return f"{drawn}{alike}{more}; dotted: under conditions; red: open to others, or an escalation"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
 from dsops.access.questions.caller import AccessCaller, caller_of
@@ -37,7 +38,13 @@ class Actors:
             Actor(caller, Way(())),
             *(Actor(caller_of(identities[way.steps[-1].resource]), way) for way in roles),
         ]
-        self._by_action: dict[str, dict[str, list[Actor]]] = {}
+        self._unowned = [0] if caller.identity is None else []
+        """The position of the principal itself if it is a service, or a token of an identity provider."""
+        self._by_account: dict[str, list[int]] = {}
+        for position, actor in enumerate(self._all):
+            identity = actor.caller.identity
+            self._by_account.setdefault(identity.account if identity is not None else "", []).append(position)
+        self._by_action: dict[str, dict[str, list[int]]] = {}
         self._limit = max(_FEWEST, looks // max(1, questions))
         self.left_out = 0
         """The largest number of roles that one question did not look at, because the work has a limit."""
@@ -49,25 +56,23 @@ class Actors:
         return found[: self._limit]
 
     def _candidates(self, topic: Topic) -> Sequence[Actor]:
-        evaluator = self._evaluator
-        about = evaluator.identities_about(topic)
-        if about is not evaluator.index.identities_about(topic.lower_action):
-            # The resource's policy, or a fact that is missing, may allow the request to any other caller.
+        known = self._evaluator.resource_of(topic.resource)
+        accounts = self._evaluator.accounts_that_may_use(topic)
+        if known is None or "" in accounts:
             return self._all
-        mentioning = self._mentioning(topic.action)
-        known = evaluator.resource_of(topic.resource)
-        # A resource whose policy allows nothing is closed for other accounts.
-        return mentioning.get(known.account if known is not None else "", ())
+        # A resource is closed for other accounts, except for those that its policy names.
+        mentioning = self._mentioning(topic.action).get(known.account, ()) if known.account not in accounts else ()
+        named = [self._by_account[account] for account in sorted(accounts) if account in self._by_account]
+        return [self._all[position] for position in sorted(chain(self._unowned, mentioning, *named))]
 
-    def _mentioning(self, action: str) -> dict[str, list[Actor]]:
-        """Return those whose own policies mention the action, by account; with "" for all accounts."""
+    def _mentioning(self, action: str) -> dict[str, list[int]]:
+        """Return the positions of those whose own policies mention the action, by account."""
         known = self._by_action.get(action)
         if known is None:
             known = self._by_action[action] = {}
             arns = {identity.arn for identity in self._evaluator.index.identities_about(lower_case(action))}
-            for actor in self._all:
+            for position, actor in enumerate(self._all):
                 identity = actor.caller.identity
                 if identity is not None and identity.arn in arns:
-                    known.setdefault("", []).append(actor)
-                    known.setdefault(identity.account, []).append(actor)
+                    known.setdefault(identity.account, []).append(position)
         return known

@@ -5,7 +5,7 @@ Each answer that says yes has a request that the engine allows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property, partial
 from itertools import chain
@@ -19,7 +19,7 @@ from dsops.access.questions.control_policies import ControlPolicies
 from dsops.access.questions.deciding_case import DecidingCase, open_keys, opened, with_user_id
 from dsops.access.questions.encryption import ContentKeyUse, Keys, depending_on_key, refused_by_key
 from dsops.access.questions.gap_index import GapIndex
-from dsops.access.questions.policy_index import PolicyIndex
+from dsops.access.questions.policy_index import PolicyIndex, accounts_named_in
 from dsops.access.questions.topic import Topic
 from dsops.access.questions.witness import Search
 from dsops.arn import is_account_id, parse_arn
@@ -32,7 +32,6 @@ from dsops.policy import (
     Unread,
     is_kms_key,
     is_public_policy,
-    lower_case,
     read_caller,
     request_of,
     simulate,
@@ -237,20 +236,20 @@ class Evaluator:
             return True
         return any(unread.place in _GRANTING for unread, _ in self._missing(caller, topic, account))
 
-    def identities_about(self, topic: Topic) -> Iterable[IamIdentity]:
+    def identities_about(self, topic: Topic) -> Collection[IamIdentity]:
         """Return the users and roles that `may_allow` can be true of, perhaps with others."""
-        identities = self.world.identities.values()
+        return self.index.candidates(topic.lower_action, self.accounts_that_may_use(topic))
+
+    def accounts_that_may_use(self, topic: Topic) -> set[str]:
+        """Return the accounts whose callers may need no policy of their own that mentions the action.
+
+        The resource's policy allows it to them, or a fact that is missing may do so. "" stands for all accounts.
+        """
         document = self.resource_policy(topic.resource)
-        if document is not None and (
-            topic.problem(document) or any(each.effect == "Allow" for each in topic.relevant(document).statements)
-        ):
-            return identities
-        accounts = self.gaps.accounts_that_may_use(self._named(topic.resource), self._owner(topic.resource))
-        about = self.index.identities_about(lower_case(topic.action))
-        if not accounts:
-            return about
-        known = {identity.arn for identity in about}
-        return [each for each in identities if each.arn in known or "" in accounts or each.account in accounts]
+        if document is not None and topic.problem(document):
+            return {""}
+        hidden = self.gaps.accounts_that_may_use(self._named(topic.resource), self._owner(topic.resource))
+        return hidden.union(accounts_named_in(topic.relevant(document))) if document is not None else hidden
 
     def has_allow(self, caller: AccessCaller, topic: Topic) -> bool:
         """Whether one of the caller's own policies has an Allow statement about the topic."""

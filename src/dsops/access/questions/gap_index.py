@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import chain
 from typing import Final
 
 from dsops.access.facts.world import Gap, IamIdentity
@@ -49,14 +51,18 @@ class GapIndex:
 
         `account` is the resource's; "" if it is the caller's. In the result, "" stands for all accounts.
         """
-        accounts: set[str] = set()
-        for owner, gaps in self._by_account.items():
-            for gap in gaps:
-                if gap.place == "identity":
-                    accounts.add(owner)
-                elif gap.place in _GRANTING and _concerns(gap, resources) and (not account or owner in ("", account)):
-                    accounts.add("" if account else owner)
-        return accounts
+        owners = ("", account) if account else self._by_account
+        granting = {owner for owner in owners if any(_hides_grant(gap, resources) for gap in self._gaps_of(owner))}
+        return {*self._unread_callers, *({""} if account and granting else granting)}
+
+    def _gaps_of(self, account: str) -> Sequence[Gap]:
+        return self._by_account.get(account, ())
+
+    @cached_property
+    def _unread_callers(self) -> frozenset[str]:
+        """The accounts with a user or role whose policies could not be read."""
+        every = chain.from_iterable(self._by_account.values())
+        return frozenset(gap.account for gap in every if gap.place == "identity")
 
 
 def _of_keys(gap: Gap, owner: str, caller: AccessCaller, resources: tuple[str, ...], account: str) -> Iterator[Gap]:
@@ -66,6 +72,11 @@ def _of_keys(gap: Gap, owner: str, caller: AccessCaller, resources: tuple[str, .
     keys = tuple(key for key in gap.keys if (is_resource if key.startswith(_KEYS_OF_RESOURCE) else is_caller))
     if keys:
         yield gap._replace(keys=keys)
+
+
+def _hides_grant(gap: Gap, resources: tuple[str, ...]) -> bool:
+    """Whether the missing fact may be a permission for a resource."""
+    return gap.place in _GRANTING and _concerns(gap, resources)
 
 
 def _concerns(gap: Gap, resources: tuple[str, ...]) -> bool:

@@ -6,8 +6,12 @@ compared once, and only with the actions of its service.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
 from dsops.access.facts.mentions import Mentions, matches_action, service_of
 from dsops.access.facts.world import IamIdentity, OrganizationFacts
+from dsops.arn import is_account_id, parse_arn
+from dsops.policy import Policy
 
 
 class PolicyIndex:
@@ -52,3 +56,27 @@ class PolicyIndex:
             positions = {position for mentions in about for position in self._owners[mentions]}
             known = self._about[action] = [self._identities[position] for position in sorted(positions)]
         return known
+
+    def candidates(self, action: str, accounts: Collection[str]) -> Collection[IamIdentity]:
+        """Return those of `identities_about`, and all users and roles of the accounts; "" stands for all accounts."""
+        about = self.identities_about(action)
+        if not accounts:
+            return about
+        if "" in accounts:
+            return self._identities
+        known = {identity.arn for identity in about}
+        return [each for each in self._identities if each.arn in known or each.account in accounts]
+
+
+def accounts_named_in(policy: Policy) -> Iterator[str]:
+    """Yield the accounts to whose users and roles a policy of a resource allows something; "" for any account."""
+    for statement in policy.statements:
+        principals = statement.principals
+        if statement.effect != "Allow" or principals is None:
+            continue
+        if principals.is_negated:
+            yield ""
+        for text in (text for kind, text in principals.written if kind == "AWS"):
+            arn = parse_arn(text)
+            account = text if arn is None else arn.account
+            yield account if is_account_id(account) else ""

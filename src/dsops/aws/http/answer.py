@@ -112,12 +112,13 @@ def query_refusal(response: Response) -> tuple[str, str, str] | None:
 
 
 def s3_refusal(response: Response) -> tuple[str, str, str] | None:
-    """Return the code, message and request id of an error of S3, whose root element is `Error`."""
+    """Return the code, message and request id of an error of S3. S3 Control has the element `Error` within another."""
     root = parse_xml(response.body)
-    if root is None or root.name != "Error":
+    error = root.find("Error") if root is not None and root.name == "ErrorResponse" else root
+    if root is None or error is None or error.name != "Error":
         return None
-    request_id = root.text_of("RequestId") or response.headers.get("x-amz-request-id", "")
-    return root.text_of("Code"), root.text_of("Message"), request_id
+    request_id = error.text_of("RequestId") or root.text_of("RequestId") or response.headers.get("x-amz-request-id", "")
+    return error.text_of("Code"), error.text_of("Message"), request_id
 
 
 def json_refusal(response: Response) -> tuple[str, str, str] | None:

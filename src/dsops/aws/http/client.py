@@ -84,9 +84,9 @@ async def call_rest(
     return Content(content, response.headers)
 
 
-async def call_s3(client: Client, call: Call) -> bytes:
+async def call_s3(client: Client, call: Call, headers: tuple[tuple[str, str], ...] = ()) -> bytes:
     """Call an action of S3's REST API that has no body, at `call.path`; return the response's body."""
-    headers = (("X-Amz-Content-Sha256", _NO_BODY),)
+    headers = (*headers, ("X-Amz-Content-Sha256", _NO_BODY))
     return (await _send(client, call, headers, b"", answers.s3_refusal)).body
 
 

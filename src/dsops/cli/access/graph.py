@@ -72,6 +72,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if graph.left_out:
         how = "name an action and a resource, or `--principal`, or raise `--limit`"
         note(f"{counted(graph.left_out, 'principal')} left out of the picture: {how}")
+    if graph.not_searched:
+        note(f"the escalations of {counted(graph.not_searched, 'principal')} are not known: the search has a limit")
     return 0
 
 
@@ -116,7 +118,8 @@ def _json(graph: AccessGraph) -> str:
         }
         for edge in graph.edges
     ]
-    return json_text({"title": clean(graph.title), "nodes": nodes, "edges": edges, "left_out": graph.left_out}) + "\n"
+    missing: dict[str, Json] = {"left_out": graph.left_out, "escalations_not_searched": graph.not_searched}
+    return json_text({"title": clean(graph.title), "nodes": nodes, "edges": edges, **missing}) + "\n"
 
 
 _TEXTS: Final[Mapping[str, Callable[[AccessGraph], str]]] = {

@@ -8,6 +8,7 @@ from dsops.aws.apis.inventory.pages import Absence, ServiceApi, all_pages, no_re
 from dsops.aws.http.answer import Element, lacks, parse_xml
 from dsops.aws.http.call import Call, Refusal
 from dsops.aws.http.client import call_s3, quote
+from dsops.endpoint import Endpoint
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}\Z")
 _NO_POLICY = Absence(
@@ -46,7 +47,30 @@ async def get_bucket_policy(api: ServiceApi, bucket: str) -> str:
 async def get_public_access_block(api: ServiceApi, bucket: str) -> dict[str, bool]:
     """Return the bucket's own settings that block public access. Raises EntityNotFound if it has none."""
     path = f"{_path(api, bucket)}?publicAccessBlock="
-    root = parse_xml(await _get(api, "GetPublicAccessBlock", path, _NO_POLICY.refusal))
+    return _blocks_in(api, await _get(api, "GetPublicAccessBlock", path, _NO_POLICY.refusal))
+
+
+async def get_account_public_access_block(api: ServiceApi, account: str) -> dict[str, bool]:
+    """Return the settings of an account that block public access. Raises EntityNotFound if it has none.
+
+    `api` is that of S3 Control.
+    """
+    endpoint = endpoint_of_account(api.endpoint, account)
+    action, path = "GetAccountPublicAccessBlock", "/v20180820/configuration/publicAccessBlock"
+    refusal = _NO_POLICY.refusal
+    call = Call(endpoint, api.credentials, action, f"call s3:{action}", refusal, method="GET", path=path)
+    return _blocks_in(api, await call_s3(api.client, call, (("X-Amz-Account-Id", account),)))
+
+
+def endpoint_of_account(endpoint: Endpoint, account: str) -> Endpoint:
+    """Return S3 Control's endpoint for an account: AWS's own host names of this service begin with the account."""
+    hosts = tuple(f"https://{name}.{endpoint.region}." for name in ("s3-control", "s3-control-fips"))
+    is_own = endpoint.url.startswith(hosts)
+    return endpoint._replace(url=endpoint.url.replace("//", f"//{account}.", 1)) if is_own else endpoint
+
+
+def _blocks_in(api: ServiceApi, body: bytes) -> dict[str, bool]:
+    root = parse_xml(body)
     if root is None:
         raise lacks(api.endpoint, "GetPublicAccessBlock", "PublicAccessBlockConfiguration")
     return {name: root.text_of(name) == "true" for name in _BLOCKS}
