@@ -23,7 +23,9 @@ class Later(Enum):
 UNKNOWN: Final = Later.UNKNOWN
 _ABSENT: Final = object()
 """The value of `Ref: AWS::NoValue`, which takes a property away."""
-_VARIABLE: Final = re.compile(r"\$\{([^}]*)\}")
+_VARIABLE: Final = re.compile(r"\$\{([^{}]*)\}")
+_LONGEST: Final = 1_000_000
+"""The longest text that a function returns. Nested functions can double a text at each level."""
 
 
 class Lookup(NamedTuple):
@@ -108,11 +110,15 @@ class Functions:
         if not isinstance(argument, str):
             return UNKNOWN
         parts: list[str] = []
-        end = 0
+        values: dict[str, object] = {}
+        end = length = 0
         for variable in _VARIABLE.finditer(argument):
             name = variable[1].strip()
-            value = f"${{{name[1:]}}}" if name.startswith("!") else self._variable(name, own)
-            if not isinstance(value, str | int):
+            if name not in values:
+                values[name] = f"${{{name[1:]}}}" if name.startswith("!") else self._variable(name, own)
+            value = values[name]
+            length += len(str(value))
+            if not isinstance(value, str | int) or length > _LONGEST:
                 return UNKNOWN
             parts += [argument[end : variable.start()], str(value)]
             end = variable.end()
@@ -129,6 +135,8 @@ class Functions:
             return UNKNOWN
         separator, items = resolved
         if not isinstance(separator, str) or not all(isinstance(item, str | int) for item in items):
+            return UNKNOWN
+        if sum(len(separator) + len(str(item)) for item in items) > _LONGEST:
             return UNKNOWN
         return separator.join(map(str, items))
 

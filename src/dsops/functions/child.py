@@ -8,9 +8,12 @@ Usage: python -I -S child.py DESCRIPTOR, where DESCRIPTOR is a connected Unix so
 3. A fork becomes the interpreter. The first process waits for it, and kills it when the sandbox closes the socket.
 
 The fork is the first process of a PID namespace. When it ends, the kernel kills all processes that it started, and it
-ends with the first process (PR_SET_PDEATHSIG). RLIMIT_NPROC does not bind root, so root's functions run as another
+ends with the first process (PR_SET_PDEATHSIG). It is in a session of its own, because `kill(0, SIGSTOP)` reaches a
+process group across PID namespaces. It can't enter further user namespaces, where it could mount file systems whose
+size nothing bounds. RLIMIT_NPROC does not bind root, so root's functions run as another
 user. It imports only the standard library, because it runs without the packages of dsops. Sources: namespaces(7),
-pid_namespaces(7), user_namespaces(7), mount(2), mount_setattr(2), pivot_root(2), setrlimit(2), capset(2).
+pid_namespaces(7), user_namespaces(7), credentials(7), mount(2), mount_setattr(2), pivot_root(2), setrlimit(2),
+capset(2).
 """
 
 from __future__ import annotations
@@ -42,6 +45,7 @@ _PR_SET_PDEATHSIG = 1
 _CAPABILITY_VERSION = 0x20080522
 _USER = 65534
 """The id of the user and group as which functions of root run."""
+_USER_NAMESPACES = "/proc/sys/user/max_user_namespaces"
 _TEMPORARY = "/tmp"  # noqa: S108 - a folder of the function alone
 _LONGEST_LINE = 64 * 1024 * 1024
 _FAILED = 127
@@ -118,10 +122,15 @@ def _isolation() -> Any:  # a module that is loaded from its file, so that no pa
 def _become(connection: socket.socket, start: dict[str, Any], isolation: Any) -> None:
     """Confine this process, report to the sandbox, and become the interpreter. Does not return."""
     try:
+        os.setsid()
         libc = ctypes.CDLL(None, use_errno=True)
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write("1000")
+        # The file belongs to the user namespace of the process that opens it. A container can protect one of the two.
+        is_closed = _refuse_user_namespaces(is_first=True)
         _enter_root(libc, start, isolation.check)
+        if not is_closed:
+            _refuse_user_namespaces(is_first=False)
         listener = isolation.open_loopback(start["port"])
         isolation.drop_rights(libc)
         _drop_user(libc, isolation.check)
@@ -144,6 +153,18 @@ def _become(connection: socket.socket, start: dict[str, Any], isolation: Any) ->
     except OSError as error:
         os.write(2, f"{start['command'][0]}: {error.strerror}\n".encode())
     os._exit(_FAILED)
+
+
+def _refuse_user_namespaces(*, is_first: bool) -> bool:
+    """Refuse user namespaces below that of this process. If /proc does not let it, the first attempt returns False."""
+    try:
+        with open(_USER_NAMESPACES, "w", encoding="ascii") as file:
+            file.write("0")
+    except OSError:
+        if not is_first:
+            raise
+        return False
+    return True
 
 
 def _drop_user(libc: ctypes.CDLL, check: Any) -> None:

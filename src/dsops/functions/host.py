@@ -75,7 +75,10 @@ class LocalHost:
         while not self._is_closed.is_set():
             with suppress(Empty):
                 run, ended = self._waiting.get(timeout=_LOOK_SECONDS)
-                result = self._run(run)
+                try:
+                    result = self._run(run)
+                except Exception as error:  # noqa: BLE001 - a function must not end the thread that runs all others
+                    result = _failed(run, "Runtime.Unknown", f"the sandbox failed: {type(error).__name__}")
                 if not self._is_closed.is_set():
                     ended(result)
 
@@ -172,7 +175,7 @@ def _error_of(head: bytes) -> str:
     """Return the error in the first line of a result. A line that is not from the bootstrap counts as an error."""
     try:
         return "Unhandled" if json.loads(head)["error"] else ""
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return "Unhandled"
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import stat
+import struct
 import zipfile
 import zlib
 
 MOST_BYTES = 250 * 1024 * 1024
 """Lambda's quota for a package and its layers, extracted (Lambda Developer Guide, "Lambda quotas")."""
 _MOST_FILES = 20_000
+_DEEPEST = 100
+"""The most folders in each other. Python removes folders recursively."""
 _CHUNK = 1 << 20
 
 
@@ -31,7 +35,16 @@ def extract(package: bytes, folder: str, most_bytes: int = MOST_BYTES) -> int:
             left = most_bytes
             for entry in entries:
                 left -= _extract_entry(archive, entry, folder, left)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        struct.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ) as error:
         raise PackageInvalid(f"it is not a readable zip archive: {error}") from error
     except OSError as error:
         raise PackageInvalid(f"{error.strerror or error}") from error
@@ -42,6 +55,8 @@ def _extract_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: str
     parts = entry.filename.replace("\\", "/").split("/")
     if entry.filename.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in entry.filename:
         raise PackageInvalid(f"the path {entry.filename!r} leaves the package")
+    if len(parts) > _DEEPEST:
+        raise PackageInvalid(f"a path has more than {_DEEPEST} parts")
     mode = entry.external_attr >> 16
     if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_IFMT(mode) == 0):
         raise PackageInvalid(f"{entry.filename!r} is a link or a special file, which the sandbox does not extract")

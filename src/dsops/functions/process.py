@@ -27,6 +27,7 @@ MOST_PROCESSES = 1024
 """Lambda's quota for processes and threads."""
 _MOST_LOG = 1024 * 1024
 _MOST_RESULT = 16 * 1024 * 1024
+_END_SECONDS = 10.0
 _TICK_SECONDS = 0.05
 _MORE_DATA = 256 * 1024 * 1024
 _PORT = 4566
@@ -225,7 +226,9 @@ class _Watched:
         return ProcessEnd(result, log, status, is_timed_out, is_over_memory, seconds, self._used)
 
     def end(self) -> None:
-        """Kill what is left, and close the files."""
+        """Kill what is left, and close the files. The connection is closed already, so the process ends by itself."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_SECONDS)
         self._kill_group()
         self._process.wait()
         self._selector.close()

@@ -87,10 +87,46 @@ def handler(event, context):
 
 def test_a_function_that_does_not_end_is_killed(host: LocalHost) -> None:
     """The error is Lambda's, and names the timeout."""
-    result = run_once(host, "import time\ndef handler(e, c): print('begun'); time.sleep(600)", timeout_seconds=1)
+    result = run_once(host, "import time\nprint('begun')\ndef handler(e, c): time.sleep(600)", timeout_seconds=1)
     assert result.error == "Unhandled"
     assert "Task timed out after 1.00 seconds" in json.loads(result.payload)["errorMessage"]
     assert "begun" in result.log
+
+
+def test_a_function_is_in_its_own_process_group(host: LocalHost) -> None:
+    """`kill(0, SIGSTOP)` would stop the process that kills the function at its timeout, across PID namespaces."""
+    code = "import os\ndef handler(e, c): return [os.getpid(), os.getpgrp(), os.getsid(0)]"
+    assert json.loads(run_once(host, code).payload) == [1, 1, 1]
+
+
+def test_a_function_enters_no_user_namespace(host: LocalHost) -> None:
+    """It would have all capabilities there, and could mount a file system whose size nothing bounds."""
+    code = """
+import ctypes, os
+def handler(e, c):
+    made = ctypes.CDLL(None, use_errno=True).unshare(0x10000000)
+    return [made, os.strerror(ctypes.get_errno())]
+"""
+    assert json.loads(run_once(host, code).payload) == [-1, "No space left on device"]
+
+
+def test_a_result_that_is_not_from_the_bootstrap_ends_no_thread(host: LocalHost) -> None:
+    """JSON that is too deep for Python's parser is the function's error, and the next function runs."""
+    code = "import os, sys\ndef handler(e, c): os.write(int(sys.argv[2]), b'[' * 60_000 + b'\\n'); os._exit(0)"
+    assert run_once(host, code).error == "Unhandled"
+    assert all(thread.is_alive() for thread in host._threads)
+
+
+def test_a_failure_of_the_sandbox_ends_no_thread(host: LocalHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The invocation has an error without details, and the thread runs the next function."""
+
+    def fail(_: str) -> None:
+        raise LookupError("of the sandbox")
+
+    monkeypatch.setattr("dsops.functions.host.find_interpreter", fail)
+    result = run_once(host, "def handler(e, c): pass")
+    assert (json.loads(result.payload)["errorType"], "of the sandbox" in result.log) == ("Runtime.Unknown", False)
+    assert all(thread.is_alive() for thread in host._threads)
 
 
 @pytest.mark.parametrize(

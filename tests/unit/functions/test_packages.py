@@ -73,3 +73,21 @@ def test_a_layer_is_extracted_over_an_earlier_one(tmp_path: Path) -> None:
     extract(archive(("python/a.py", b"1"), ("python/b.py", b"1")), str(tmp_path))
     extract(archive(("python/a.py", b"2")), str(tmp_path))
     assert ["2", "1"] == [(tmp_path / "python" / name).read_text() for name in ("a.py", "b.py")]
+
+
+def test_a_path_with_too_many_folders_is_refused(tmp_path: Path) -> None:
+    """Two entries of 900 folders would be too deep for Python to remove."""
+    with pytest.raises(PackageInvalid, match="more than 100 parts"):
+        extract(archive(("a/" * 900 + "x", b"")), str(tmp_path))
+
+
+def test_a_damaged_lzma_entry_is_refused(tmp_path: Path) -> None:
+    """Python's decompressors have errors of their own."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as writer:
+        writer.writestr("a.py", "print('a')" * 100)
+    content = bytearray(buffer.getvalue())
+    start = content.index(b"a.py") + len(b"a.py")
+    content[start + 4 : start + 9] = b"\xff" * 5
+    with pytest.raises(PackageInvalid):
+        extract(bytes(content), str(tmp_path))

@@ -442,6 +442,17 @@ def test_a_role_that_loses_its_permission_reads_no_more(lab: Lab, host: Host) ->
     assert denied == ["sqs:ReceiveMessage"]
 
 
+def test_messages_that_stay_visible_are_read_once_at_a_time(lab: Lab, host: Host) -> None:
+    """A queue without a visibility timeout returns a message again at once. That does not go on without end."""
+    admin = lab.user("admin")
+    make_queue(lab, VisibilityTimeout="0")
+    allow_role(lab, "sqs:*")
+    admin.call("lambda", "CreateEventSourceMapping", EventSourceArn=QUEUE, FunctionName="orders")
+    host.result = FunctionResult(b"[" * 60_000, "Unhandled", "")
+    admin.call("sqs", "SendMessage", QueueUrl=URL, MessageBody="one")
+    assert len(host.runs) == 1
+
+
 def test_a_function_can_report_the_messages_that_failed(lab: Lab, host: Host) -> None:
     """Only these messages stay in the queue."""
     admin = lab.user("admin")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from dsops.errors import SandboxRefusal
 from dsops.request.wire.errors import answer_of
-from dsops.sandbox.cloudformation.handler import Handler, Made, Perform
+from dsops.sandbox.cloudformation.handler import Handler, Made, Perform, invalid
 from dsops.sandbox.cloudformation.resource_types import RESOURCE_TYPES
 from dsops.sandbox.cloudformation.stacks import DeployedStack, StackResource
 from dsops.sandbox.cloudformation.template import StackTemplate
@@ -20,6 +21,10 @@ _ERRORS: Final = {
     "ThrottlingException": "Throttling",
 }
 """An API's error code -> the error code of AWS's resource handlers. All other codes are GeneralServiceException."""
+_CUSTOM_NAME: Final = (
+    "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename {} and update the"
+    " stack again."
+)
 _USER: Final = "User Initiated"
 
 
@@ -118,7 +123,8 @@ class Deployment:
         stack.tell("CREATE_IN_PROGRESS", self._now, resource)
         try:
             resource.properties = template.properties(logical_id, stack.made)
-            resource.made = RESOURCE_TYPES[resource.type].create(handler, resource.properties)
+            with _checked(logical_id):
+                resource.made = RESOURCE_TYPES[resource.type].create(handler, resource.properties)
         except SandboxRefusal as refused:
             resource.made = handler.kept
             stack.tell("CREATE_FAILED", self._now, resource, self._reason(refused))
@@ -137,15 +143,20 @@ class Deployment:
             return
         changed = {name for name in {*old, *properties} if old.get(name) != properties.get(name)}
         if written["Type"] != resource.type or kind.update is None or changed & kind.fixed:
-            if written.get("UpdateReplacePolicy") != "Retain":
-                self._replaced.append((resource, made, old))
             self._undo.append((resource, made, old))
+            if written["Type"] == resource.type and _is_named(made, properties):
+                stack.tell("UPDATE_FAILED", self._now, resource, _CUSTOM_NAME.format(made.id))
+                raise Failed
             self._create(template, logical_id)
+            # Some calls, such as Subscribe, return what exists instead of a new resource.
+            if written.get("UpdateReplacePolicy") != "Retain" and stack.made[logical_id].id != made.id:
+                self._replaced.append((resource, made, old))
             return
         self._undo.append((resource, made, old))
         stack.tell("UPDATE_IN_PROGRESS", self._now, resource)
         try:
-            resource.made = kind.update(self._handler(resource), made, old, properties)
+            with _checked(logical_id):
+                resource.made = kind.update(self._handler(resource), made, old, properties)
         except SandboxRefusal as refused:
             resource.properties = properties
             stack.tell("UPDATE_FAILED", self._now, resource, self._reason(refused))
@@ -164,7 +175,8 @@ class Deployment:
             if is_replaced or update is None:
                 continue
             try:
-                resource.made = update(self._handler(resource), made, resource.properties, old)
+                with _checked(resource.logical_id):
+                    resource.made = update(self._handler(resource), made, resource.properties, old)
                 resource.properties = old
                 stack.tell("UPDATE_COMPLETE", self._now, resource)
             except SandboxRefusal as refused:
@@ -190,7 +202,8 @@ class Deployment:
         stack = self._stack
         stack.tell("DELETE_IN_PROGRESS", self._now, resource)
         try:
-            RESOURCE_TYPES[resource.type].delete(self._handler(resource), made, properties)
+            with _checked(resource.logical_id):
+                RESOURCE_TYPES[resource.type].delete(self._handler(resource), made, properties)
         except SandboxRefusal as refused:
             stack.tell("DELETE_FAILED", self._now, resource, self._reason(refused))
             return False
@@ -205,6 +218,21 @@ class Deployment:
         kind = _ERRORS.get(code, "GeneralServiceException")
         said = f"{message} (Status Code: {status}, Request ID: {self._request_id})"
         return f'Resource handler returned message: "{said}" (HandlerErrorCode: {kind})'
+
+
+@contextmanager
+def _checked(logical_id: str) -> Iterator[None]:
+    """Raise ValidationError for a property whose value has another type than the resource's handler expects."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise invalid(f"Properties validation failed for resource {logical_id}: {type(error).__name__}") from error
+
+
+def _is_named(made: Made, properties: Mapping[str, Any]) -> bool:
+    """Whether the resource has its name from the template, so that it can't exist next to its replacement."""
+    names = (str(value) for key, value in properties.items() if key.endswith("Name"))
+    return any(made.id == name or made.id.endswith((f":{name}", f"/{name}")) for name in names)
 
 
 def _reason_of_stack(verb: str, resources: Iterable[StackResource], failure: Exception) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from dsops.request.wire.responses import Moment, Value
 from dsops.sandbox.authorization.request import AuthenticatedRequest
+from dsops.sandbox.cloudformation.handler import invalid
 from dsops.sandbox.cloudformation.stacks import ChangeSet, DeployedStack, StackEvent, StackResource
-from dsops.sandbox.cloudformation.template import Content, invalid
+from dsops.sandbox.cloudformation.template import Content
 
 Result = Mapping[str, Value]
 

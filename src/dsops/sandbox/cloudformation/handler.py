@@ -23,6 +23,11 @@ _LETTERS: Final = string.ascii_uppercase + string.digits
 _SUFFIX: Final = 12
 
 
+def invalid(message: str) -> SandboxRefusal:
+    """Return a ValidationError (400) with this message."""
+    return refusal("ValidationError", message)
+
+
 class Made(NamedTuple):
     """A resource that a stack created: what `Ref` returns, and what `Fn::GetAtt` returns for each name."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from dsops.errors import SandboxRefusal
+from dsops.request.wire.errors import answer_of
 from dsops.sandbox.cloudformation.handler import Handler, Made, Properties, ResourceType, as_text, chosen, words
 
 _MISSING: Final = frozenset({"NoSuchEntity"})
@@ -38,6 +40,7 @@ def _attached(properties: Properties) -> list[str]:
 
 
 def _create_role(handler: Handler, properties: Properties) -> Made:
+    _named(properties.get("Policies"))  # raises an error before the role exists
     name = handler.name(properties, "RoleName", _LONGEST)
     parameters = chosen(properties, "Path Description MaxSessionDuration PermissionsBoundary")
     trust = as_text(properties.get("AssumeRolePolicyDocument"))
@@ -131,7 +134,15 @@ def _create_profile(handler: Handler, properties: Properties) -> Made:
 
 def _delete_profile(handler: Handler, made: Made, properties: Properties) -> None:
     profile = {"InstanceProfileName": made.id}
-    for role in properties.get("Roles") or []:
+    try:
+        found = handler.call("iam", "GetInstanceProfile", profile)["InstanceProfile"]["Roles"]
+    except SandboxRefusal as refused:
+        if answer_of(refused).code not in _MISSING:
+            raise
+        return
+    # A role that could not be added is not there.
+    names = {role["RoleName"] for role in found}
+    for role in [role for role in properties.get("Roles") or [] if role in names]:
         handler.unless(_MISSING, "iam", "RemoveRoleFromInstanceProfile", {**profile, "RoleName": role})
     handler.unless(_MISSING, "iam", "DeleteInstanceProfile", profile)
 

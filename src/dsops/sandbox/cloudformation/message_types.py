@@ -57,6 +57,14 @@ def _delete_queue_policy(handler: Handler, _made: Made, properties: Properties) 
         handler.unless(_NO_QUEUE, "sqs", "SetQueueAttributes", {"QueueUrl": url, "Attributes": {"Policy": ""}})
 
 
+def _update_queue_policy(handler: Handler, made: Made, old: Properties, new: Properties) -> Made:
+    """Set the policy of the new queues, and take it away from queues that are no longer listed."""
+    _put_queue_policy(handler, new)
+    kept = new.get("Queues") or []
+    _delete_queue_policy(handler, made, {"Queues": [url for url in old.get("Queues") or [] if url not in kept]})
+    return made
+
+
 def _create_topic(handler: Handler, properties: Properties) -> Made:
     name = handler.name(properties, "TopicName", 256)
     attributes = _attributes(properties, "DisplayName KmsMasterKeyId FifoTopic ContentBasedDeduplication") or None
@@ -84,7 +92,12 @@ def _put_topic_policy(handler: Handler, properties: Properties) -> Made:
     return Made(handler.name({}, "", 128))
 
 
+def _target_ids(properties: Properties) -> list[str]:
+    return [str(target["Id"]) for target in properties.get("Targets") or []]
+
+
 def _put_rule(handler: Handler, properties: Properties) -> Made:
+    _target_ids(properties)  # raises an error before the rule exists
     name = handler.name(properties, "Name", 64)
     pattern = as_text(properties.get("EventPattern"))
     parameters = chosen(properties, "Description EventBusName RoleArn ScheduleExpression State")
@@ -96,9 +109,18 @@ def _put_rule(handler: Handler, properties: Properties) -> Made:
     return made
 
 
+def _update_rule(handler: Handler, made: Made, old: Properties, new: Properties) -> Made:
+    kept = _target_ids(new)
+    ids = [name for name in _target_ids(old) if name not in kept]
+    if ids:
+        parameters = {"Rule": made.id, "Ids": ids, **chosen(new, "EventBusName")}
+        handler.unless(_NO_RULE, "events", "RemoveTargets", parameters)
+    return _put_rule(handler, {**new, "Name": made.id})
+
+
 def _delete_rule(handler: Handler, made: Made, properties: Properties) -> None:
     bus = chosen(properties, "EventBusName")
-    ids = [target["Id"] for target in properties.get("Targets") or []]
+    ids = _target_ids(properties)
     if ids:
         handler.unless(_NO_RULE, "events", "RemoveTargets", {"Rule": made.id, "Ids": ids, **bus})
     handler.unless(_NO_RULE, "events", "DeleteRule", {"Name": made.id, **bus})
@@ -112,7 +134,9 @@ MESSAGE_TYPES: Final[Mapping[str, ResourceType]] = {
         _update_queue,
         words("QueueName FifoQueue Tags"),
     ),
-    "AWS::SQS::QueuePolicy": ResourceType(words("Queues PolicyDocument"), _put_queue_policy, _delete_queue_policy),
+    "AWS::SQS::QueuePolicy": ResourceType(
+        words("Queues PolicyDocument"), _put_queue_policy, _delete_queue_policy, _update_queue_policy
+    ),
     "AWS::SNS::Topic": ResourceType(
         words("TopicName DisplayName KmsMasterKeyId FifoTopic ContentBasedDeduplication Subscription Tags"),
         _create_topic,
@@ -131,5 +155,7 @@ MESSAGE_TYPES: Final[Mapping[str, ResourceType]] = {
         words("Name Description EventBusName EventPattern RoleArn ScheduleExpression State Targets"),
         _put_rule,
         _delete_rule,
+        _update_rule,
+        words("Name EventBusName"),
     ),
 }

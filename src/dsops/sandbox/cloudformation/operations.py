@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -12,10 +13,10 @@ from dsops.request.wire.responses import Value
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.cloudformation import descriptions
 from dsops.sandbox.cloudformation.deployment import Deployment
-from dsops.sandbox.cloudformation.handler import Perform, StackPlace
+from dsops.sandbox.cloudformation.handler import Perform, StackPlace, invalid
 from dsops.sandbox.cloudformation.requests import Deploy, read_deploy, read_tags
 from dsops.sandbox.cloudformation.stacks import ChangeSet, DeployedStack, StackTable
-from dsops.sandbox.cloudformation.template import StackTemplate, check_known, invalid, read_template
+from dsops.sandbox.cloudformation.template import StackTemplate, check_known, read_template
 
 Result = Mapping[str, Value]
 ActAs = Callable[[AuthenticatedRequest, str, str], Perform]
@@ -24,6 +25,7 @@ ActAs = Callable[[AuthenticatedRequest, str, str], Perform]
 Raises ValidationError if CloudFormation may not assume the role.
 """
 _UPDATABLE: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
+_NAME: Final = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
 _NO_CHANGE: Final = (
     "The submitted information didn't contain changes. Submit different information to create a change set."
 )
@@ -78,16 +80,18 @@ class CloudFormation:
 
     def _new_stack(self, turn: AuthenticatedRequest) -> DeployedStack:
         caller, name = turn.caller, turn.text("StackName")
+        if not _NAME.fullmatch(name):
+            raise invalid(
+                f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy constraint: Member must"
+                " satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"
+            )
         place = StackPlace(caller.partition, caller.region, caller.account, name)
         arn = f"arn:{place.partition}:cloudformation:{place.region}:{place.account}:stack/{name}/{uuid.uuid4()}"
         return DeployedStack(name, arn, place, turn.now)
 
     def _use(self, turn: AuthenticatedRequest, stack: DeployedStack) -> Perform:
-        """Return how the stack's calls are made. A role that the request names stays the role of the stack."""
-        role_arn = turn.text("RoleARN") or stack.role_arn
-        perform = self._act_as(turn, role_arn, stack.arn)
-        stack.role_arn = role_arn
-        return perform
+        """Return how the stack's calls are made."""
+        return self._act_as(turn, turn.text("RoleARN") or stack.role_arn, stack.arn)
 
     def _create_stack(self, turn: AuthenticatedRequest) -> Result:
         name = turn.text("StackName")
@@ -109,6 +113,8 @@ class CloudFormation:
         return read_deploy(turn, stack, self._act_as(turn, "", stack.arn), self._stacks)
 
     def _settle(self, turn: AuthenticatedRequest, stack: DeployedStack) -> None:
+        """Store what the request sets. A role that it names stays the role of the stack."""
+        stack.role_arn = turn.text("RoleARN") or stack.role_arn
         if "Tags" in turn.parameters:
             stack.tags = read_tags(turn)
         capabilities = turn.parameters.get("Capabilities")
@@ -166,7 +172,8 @@ class CloudFormation:
 
     def _change_set(self, turn: AuthenticatedRequest) -> tuple[DeployedStack, ChangeSet]:
         name = turn.text("ChangeSetName")
-        if name.startswith("arn:"):
+        # The permission is decided for StackName, so a change set of another stack must not be found by its ARN.
+        if name.startswith("arn:") and not turn.text("StackName"):
             pairs = [(stack, item) for stack in self._all(turn) for item in stack.change_sets.values()]
         else:
             stack = self._stack(turn)

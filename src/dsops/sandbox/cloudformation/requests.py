@@ -8,13 +8,17 @@ from urllib.parse import unquote, urlsplit
 
 from dsops.document.template_functions import UNKNOWN
 from dsops.sandbox.authorization.request import AuthenticatedRequest
-from dsops.sandbox.cloudformation.handler import Perform
+from dsops.sandbox.cloudformation.handler import Perform, invalid
 from dsops.sandbox.cloudformation.resource_types import check_capabilities, check_supported
 from dsops.sandbox.cloudformation.stacks import DeployedStack, StackTable
-from dsops.sandbox.cloudformation.template import StackTemplate, Surroundings, invalid, read_template
+from dsops.sandbox.cloudformation.template import StackTemplate, Surroundings, read_template
 
 _MOST_BYTES: Final = 1_000_000
 """The longest template that CloudFormation reads from S3."""
+_LONGEST_BODY: Final = 51_200
+"""The longest template in a request."""
+_LONGEST_VALUE: Final = 4096
+"""The longest value of a parameter."""
 
 
 class Deploy(NamedTuple):
@@ -36,7 +40,10 @@ def read_deploy(turn: AuthenticatedRequest, stack: DeployedStack, perform: Perfo
     given: dict[str, str] = {}
     for parameter in _list(wish.get("Parameters")):
         name = str(parameter.get("ParameterKey", ""))
-        given[name] = earlier.get(name, "") if parameter.get("UsePreviousValue") else str(parameter["ParameterValue"])
+        value = str(parameter.get("ParameterValue", ""))
+        given[name] = earlier.get(name, "") if parameter.get("UsePreviousValue") else value
+        if len(given[name]) > _LONGEST_VALUE:
+            raise invalid(f"Parameter '{name}' must not be longer than {_LONGEST_VALUE} characters")
     template = StackTemplate(content, given, _surroundings(stack, perform, stacks))
     check_supported(template.resources)
     check_capabilities(template.resources, wish.get("Capabilities"))
@@ -84,7 +91,10 @@ def _reader(perform: Perform) -> Callable[[str], str]:
 # Any: the parameters of several operations
 def _template_text(wish: Any, stack: DeployedStack, perform: Perform) -> str:
     if wish.get("TemplateBody"):
-        return str(wish["TemplateBody"])
+        text = str(wish["TemplateBody"])
+        if len(text.encode("utf-8", "replace")) > _LONGEST_BODY:
+            raise invalid(f"Template may not exceed {_LONGEST_BODY} bytes in size. Store a longer one in S3.")
+        return text
     if wish.get("UsePreviousTemplate"):
         return stack.text
     if not wish.get("TemplateURL"):
@@ -101,7 +111,10 @@ def _template_text(wish: Any, stack: DeployedStack, perform: Perform) -> str:
 
 def _object_at(url: str) -> tuple[str, str]:
     """Return the bucket and key of an S3 URL in path style or with the bucket in the host. Raises ValidationError."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise invalid("TemplateURL must be a supported URL.") from error
     host, path = parts.hostname or "", unquote(parts.path).lstrip("/")
     bucket, dot, _ = host.partition(".s3")
     if not dot or host.startswith("s3"):

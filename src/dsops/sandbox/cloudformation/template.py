@@ -9,19 +9,14 @@ from typing import Any, Final, NamedTuple
 from dsops.document import Mapping as MappingNode
 from dsops.document import parse_json, parse_yaml, to_plain
 from dsops.document.template_functions import UNKNOWN, Functions, Lookup
-from dsops.errors import SandboxRefusal
 from dsops.request.wire.errors import refusal
-from dsops.sandbox.cloudformation.handler import Made
+from dsops.sandbox.cloudformation.handler import Made, invalid
+from dsops.sandbox.cloudformation.shape import check_shape
 
 Content = Mapping[str, Any]  # Any: a template may contain any JSON values.
-_VARIABLE: Final = re.compile(r"\$\{([^!}][^}]*)\}")
+_VARIABLE: Final = re.compile(r"\$\{([^!{}][^{}]*)\}")
 _FROM_SSM: Final = "AWS::SSM::Parameter::Value<"
 _DYNAMIC: Final = "{{resolve:"
-
-
-def invalid(message: str) -> SandboxRefusal:
-    """Return a ValidationError (400) with this message."""
-    return refusal("ValidationError", message)
 
 
 def read_template(text: str) -> Content:
@@ -33,9 +28,7 @@ def read_template(text: str) -> Content:
     template = to_plain(document.root) if isinstance(document.root, MappingNode) else None
     if not isinstance(template, dict) or not isinstance(template.get("Resources"), dict) or not template["Resources"]:
         raise invalid("Template format error: At least one Resources member must be defined.")
-    for name, resource in template["Resources"].items():
-        if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
-            raise invalid(f"Template format error: [/Resources/{name}] Every Resources member must have a Type.")
+    check_shape(template)
     if "Transform" in template:
         raise refusal("NotImplemented", "The dsops sandbox runs no macros. Nothing was done.", 501)
     return template
@@ -99,7 +92,8 @@ class StackTemplate:
         needed = {name: _dependencies(resource, self.resources) - {name} for name, resource in self.resources.items()}
         ordered: list[str] = []
         while needed:
-            ready = [name for name, others in needed.items() if not others - set(ordered)]
+            done = set(ordered)
+            ready = [name for name, others in needed.items() if others <= done]
             if not ready:
                 raise invalid(f"Circular dependency between resources: [{', '.join(sorted(needed))}]")
             ordered += ready
@@ -197,7 +191,7 @@ def _references(value: object) -> Iterator[str]:
             if name == "Ref":
                 yield str(argument)
             elif name == "Fn::GetAtt":
-                yield str(argument[0]) if isinstance(argument, list) else str(argument).partition(".")[0]
+                yield str(next(iter(argument), "")) if isinstance(argument, list) else str(argument).partition(".")[0]
             elif name == "Fn::Sub":
                 text = argument[0] if isinstance(argument, list) and argument else argument
                 yield from (variable.partition(".")[0].strip() for variable in _VARIABLE.findall(str(text)))

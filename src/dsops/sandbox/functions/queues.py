@@ -94,7 +94,12 @@ class QueueReader:
             "AttributeNames": ["All"],
             "MessageAttributeNames": ["All"],
         }
+        seen: set[str] = set()
         while messages := json.loads(self._powers.act(caller, "sqs", "ReceiveMessage", wish).body).get("Messages"):
+            ids = {str(message["MessageId"]) for message in messages}
+            if ids & seen:  # its visibility timeout is over already
+                return
+            seen |= ids
             yield messages
 
     def _start(
@@ -162,7 +167,7 @@ def _failed(result: FunctionResult, messages: Sequence[Mapping[str, Any]], *, re
     try:
         response = json.loads(result.payload)
         failures = [str(item["itemIdentifier"]) for item in (response or {}).get("batchItemFailures") or ()]
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return every
     # An id that is not in the batch fails the whole batch (Lambda Developer Guide, "Batch item failures").
     return every if set(failures) - every else set(failures)
