@@ -68,6 +68,8 @@ def test_the_walk_in_firefox(tmp_path: Path) -> None:
         page.wait_for(f"document.querySelector('#world-view').innerText.includes('{ACCOUNT}')")
 
         show(page, "question-view")
+        page.value("document.querySelector('#save-seed').click()")
+        page.wait_for("document.querySelector('#reset-note').innerText.startsWith('Saved')")
         page.value("document.querySelector('#reset').click()")
         page.wait_for("document.querySelector('#reset-dialog').open")
         press_until(page, "Drop it")

@@ -14,16 +14,16 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 
 
-def write_new(folder: str, name: str, text: str, *, replaces: bool, how: str) -> None:
+def write_new(folder: str, name: str, text: str, *, replaces: bool, how: str, is_private: bool = False) -> None:
     """Write the file, relative to the folder; an existing file is replaced only if `replaces` is true.
 
-    `how` is the hint that tells the user how to replace the file. Symbolic links, which a checked-out repository may
-    contain, are not followed. Raises UsageError, or FileNotWritten.
+    Only the user can read a private file. `how` is the hint that tells the user how to replace the file. Symbolic
+    links, which a checked-out repository may contain, are not followed. Raises UsageError, or FileNotWritten.
     """
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC | _NO_FOLLOW if replaces else os.O_EXCL)
     path = os.path.join(folder, name)
     try:
-        descriptor = os.open(path, flags, 0o666)
+        descriptor = os.open(path, flags, _PRIVATE_FILE if is_private else 0o666)
     except FileExistsError as error:
         raise UsageError(f"{name} exists already", hint=how) from error
     except OSError as error:
@@ -35,6 +35,8 @@ def write_new(folder: str, name: str, text: str, *, replaces: bool, how: str) ->
         reason = os.strerror(error.errno or 0).lower()
         raise FileNotWritten(f"{name} can't be written", why=reason, hint=hint) from error
     with open(descriptor, "w", encoding="utf-8") as file:
+        if is_private and hasattr(os, "fchmod"):
+            os.fchmod(descriptor, _PRIVATE_FILE)
         file.write(text)
 
 

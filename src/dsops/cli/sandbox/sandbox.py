@@ -179,6 +179,20 @@ def _reset(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
+def _save(arguments: Arguments, runtime: Runtime) -> int:
+    from dsops.cli.framework.file_writing import write_new
+    from dsops.sandbox.control.running_sandboxes import ask, find_running
+
+    name = arguments.operand("FILE")
+    saved = ask(find_running(arguments.integer("--port"), runtime.environ), "seed")
+    how = "`--force` writes over it"
+    write_new(runtime.folder, name, saved["text"], replaces=arguments.switch("--force"), how=how, is_private=True)
+    for missing in saved["not_saved"]:
+        note(f"not saved: {missing}")
+    tell(f"wrote {name}, with the access keys and secrets of the sandbox")
+    return 0
+
+
 def _is_moment(text: str) -> bool:
     from datetime import datetime
 
@@ -259,6 +273,17 @@ COMMAND = Group(
             ),
             run=_reset,
             flags=(PORT,),
+        ),
+        "save": Command(
+            help=(
+                "Save the present state of the running sandbox as a seed file, for `dsops sandbox serve --seed FILE`.\n"
+                "The file contains an access key of each user, the seeds of MFA devices and the values of secrets, so\n"
+                "only you can read it (mode 0600). What a seed can't express is printed, and named at the head of the\n"
+                "file. Sessions, decisions and events are not saved."
+            ),
+            run=_save,
+            flags=(PORT, Flag("--force", "overwrite an existing file", "switch")),
+            operands=(Operand("FILE", "the file to write, such as seed.yaml"),),
         ),
     },
 )

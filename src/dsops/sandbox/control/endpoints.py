@@ -19,6 +19,7 @@ from dsops.sandbox.control.gate import why_not_answered
 from dsops.sandbox.control.policy_endpoints import PolicyEndpoints
 from dsops.sandbox.control.question_endpoints import QuestionEndpoints
 from dsops.sandbox.control.saml_endpoints import SamlResponses
+from dsops.sandbox.control.saving import save
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.control.service_roles import ServiceRoles, find_role
 from dsops.sandbox.control.setup import plant_again
@@ -64,6 +65,7 @@ class Control:
             "health": {"GET": self._locked(self._health)},
             "clock": {"GET": self._locked(self._health), "POST": self._move_clock},
             "reset": {"POST": self._locked(self._reset)},
+            "seed": {"GET": lambda _: _answer(200, save(sandbox)._asdict())},
             "throttle": {"GET": self._locked(self._throttle), "POST": self._set_throttle},
             "events": {"GET": self._locked(self._events)},
             "metrics": {"GET": self._locked(self._metrics)},

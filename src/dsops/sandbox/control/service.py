@@ -125,6 +125,11 @@ class Sandbox:
         self._stacks: CloudFormation | None = None
         self._operations.serve("cloudformation", self._perform_stacks)
 
+    @property
+    def has_stacks(self) -> bool:
+        """Whether CloudFormation was called."""
+        return self._stacks is not None
+
     def move_clock(self, now: float, *, is_frozen: bool | None = None) -> None:
         """Set the clock. `is_frozen` freezes or unfreezes the clock; None leaves it frozen or running as before."""
         if self.events.trail is not None:

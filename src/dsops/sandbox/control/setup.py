@@ -12,7 +12,7 @@ from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.seed.identity_center_model import SeedIdentityCenter
 from dsops.sandbox.seed.identity_center_setup import plant_instance
-from dsops.sandbox.seed.model import ADMIN, Seed, SeedAccount, SeedKey, SeedUser
+from dsops.sandbox.seed.model import ADMIN, FULL_RIGHTS, Seed, SeedAccount, SeedKey, SeedUser
 from dsops.sandbox.seed.region_setup import plant_region
 from dsops.sandbox.seed.roles_anywhere import SeedRolesAnywhere
 from dsops.sandbox.seed.roles_anywhere_setup import plant_roles_anywhere
@@ -21,9 +21,6 @@ from dsops.sandbox.state.organization_builder import SeedOrganization
 from dsops.sandbox.state.world import World
 
 _CORRECT = "correct that part of the seed"
-_FULL_RIGHTS = StoredPolicy(
-    "full-rights", '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
-)
 
 
 def plant(sandbox: Sandbox, seed: Seed) -> None:
@@ -136,7 +133,8 @@ def _plant_account(world: World, planter: IamBuilder, account: SeedAccount) -> N
     if account.root is not None:
         world.root_keys[account.root.access_key_id] = (owner, account.root.secret_access_key)
     for policy in account.policies:
-        planter.add_policy(owner, "/", policy.name, policy.text)
+        path, _, name = f"/{policy.name}".rpartition("/")
+        planter.add_policy(owner, f"{path}/", name, policy.text)
     # A provider without client ids is Google or Cognito, which every account has already.
     for provider in (provider for provider in account.oidc_providers if provider.client_ids):
         planter.add_oidc_provider(owner, provider.url, provider.client_ids)
@@ -181,7 +179,7 @@ def _plant_user(world: World, planter: IamBuilder, owner: str, user: SeedUser) -
         planter.add_mfa_device(iam_user, device.path, device.name, device.seed)
     for group in user.groups:
         planter.join_group(iam_user, group)
-    policies = (*user.policies, _FULL_RIGHTS) if user.name == ADMIN else user.policies
+    policies = (*user.policies, FULL_RIGHTS) if user.name == ADMIN else user.policies
     _put(planter, owner, "user", user.name, policies)
     if user.boundary:
         planter.set_user_boundary(iam_user, user.boundary)

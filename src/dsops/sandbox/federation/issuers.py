@@ -40,6 +40,11 @@ class Issuers:
         """Store the public keys of an external issuer, whose tokens the sandbox can't sign."""
         self._published[url] = key_set
 
+    def published(self, url: str) -> str:
+        """Return the external issuer's public keys as JSON text; "" if none were stored."""
+        key_set = self._published.get(url)
+        return "" if key_set is None else json.dumps(key_set)
+
     @property
     def own(self) -> Iterable[str]:
         """The URLs of the issuers whose tokens the sandbox signs."""

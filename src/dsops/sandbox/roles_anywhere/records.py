@@ -123,6 +123,10 @@ class AnywhereResources:
         found = self.at(name if name.startswith("arn:") else _stub(kind, name, location).arn)
         return found if found is not None and found.kind == kind and found.location == location else None
 
+    def all(self) -> tuple[AnywhereResource, ...]:
+        """Return the resources of all accounts, oldest first."""
+        return tuple(self._by_arn.values())
+
     def of(self, kind: Kind, location: Location) -> Iterator[AnywhereResource]:
         """Yield the account's resources of that type in one region, oldest first."""
         return (record for record in self._by_arn.values() if record.kind == kind and record.location == location)

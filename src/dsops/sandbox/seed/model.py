@@ -14,6 +14,10 @@ from dsops.sandbox.state.organization_builder import SeedOrganization
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"
 ADMIN = "admin"
+FULL_RIGHTS = StoredPolicy(
+    "full-rights", '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+)
+"""The inline policy of each account's user `admin`."""
 
 
 class SeedKey(NamedTuple):

@@ -12,6 +12,8 @@ from dsops.sandbox.seed.model import SeedKmsKey, SeedRegion, SeedSecret
 from dsops.sandbox.seed.policy_nodes import PolicyNodes
 
 REGION_KEYS: Final = tuple("keys secrets binary_secrets secret_policies secret_keys parameters parameter_keys".split())
+DEFAULT_SECRET_KEY: Final = "alias/aws/secretsmanager"
+"""The key of secrets that name no key, which other accounts can't use."""
 _SECRET_NAME: Final = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _KEY_NAME: Final = re.compile(r"(?!aws/)[A-Za-z0-9/_-]{1,250}")
 _KEY_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -90,7 +92,8 @@ def _named_keys(
         inner = f"{path}.{section}.{key.text}"
         name = nodes.text(value, inner)
         arn = parse_arn(name)
-        if name and name not in kms_keys and (arn is None or arn.service != "kms"):
+        is_known = name in kms_keys or name == DEFAULT_SECRET_KEY or (arn is not None and arn.service == "kms")
+        if name and not is_known:
             hint = "name one of those, or write an ARN"
             nodes.note(value.line, inner, f"there is no key `{name}` under `keys`", hint)
         key_names[key.text] = name

@@ -16,6 +16,10 @@ from dsops.sandbox.state.role_table import keep_roles_by_name, write_role_lists
 if TYPE_CHECKING:
     from moto.iam import models as moto_iam
 
+    StoredUser = moto_iam.User
+    StoredGroup = moto_iam.Group
+    StoredRole = moto_iam.Role
+
     class SandboxUser(moto_iam.User):
         """The type of a user with a permissions boundary, which moto's own class lacks."""
 

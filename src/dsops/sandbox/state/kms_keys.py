@@ -7,7 +7,8 @@ attribute, the request fails. With a default value, the sandbox would silently i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,16 @@ class KeyStore:
             backend.keys[key_id] = key
         backend.create_alias(key.id, alias)
         return key.arn
+
+    def customer_keys(self) -> Iterator[tuple[SecretLocation, KmsKey]]:
+        """Yield the customer managed keys of all accounts and regions."""
+        for account in self._world.partitions if "moto.kms.models" in sys.modules else ():
+            for region, backend in dict.items(_kms_backends()[account]):
+                place = SecretLocation(account, region)
+                for key_id in list(backend.keys):
+                    key = self.key(place, key_id)
+                    if key is not None and not any(alias.startswith("alias/aws/") for alias in key.aliases):
+                        yield place, key
 
     def _kms(self, place: SecretLocation) -> moto_kms.KmsBackend | None:
         """Return the KMS backend for an account and region; None if the sandbox has no such backend."""

@@ -11,10 +11,20 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from dsops.errors import SandboxUnavailable
 from dsops.extras import install_command
 from dsops.request.stored_policies import NOTHING_ALLOWED, StoredPolicy
-from dsops.sandbox.state.organizations import IAM, MODULE, Organizations, PolicyType, RootFeature
+from dsops.sandbox.state.organizations import (
+    IAM,
+    MODULE,
+    ROOT_FEATURES,
+    Organizations,
+    PolicyType,
+    RootFeature,
+    backend_of,
+)
 
 if TYPE_CHECKING:
     from moto.organizations import models as moto_organizations
+
+    _Node = moto_organizations.FakeOrganizationalUnit | moto_organizations.FakeAccount
 
 _FULL_ACCESS: Mapping[PolicyType, str] = {
     "SERVICE_CONTROL_POLICY": "p-FullAWSAccess",
@@ -210,3 +220,94 @@ class OrganizationBuilder:
         moto derives the partition of ARNs from a region; any region of the partition will do.
         """
         return {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}.get(self._partition, "us-east-1")
+
+
+def read_organization(organizations: Organizations, account: str, notes: list[str]) -> SeedOrganization | None:
+    """Return the account's organization as a seed describes it; None without one.
+
+    `notes` receives what a seed can't express.
+    """
+    backend = backend_of(account)
+    return None if backend is None or backend.org is None else _OrganizationReader(backend, notes).read(organizations)
+
+
+class _OrganizationReader:
+    """Reads an organization from its backend."""
+
+    def __init__(self, backend: moto_organizations.OrganizationsBackend, notes: list[str]) -> None:
+        self._backend = backend
+        self._notes = notes
+
+    def read(self, organizations: Organizations) -> SeedOrganization:
+        """Return the organization with its tree of accounts and policies."""
+        backend, org = self._backend, self._backend.org
+        assert org is not None  # noqa: S101 - read_organization has checked it
+        root = next(unit for unit in backend.ou if unit.id == org.root_id)
+        has_all = org.feature_set == "ALL"
+        self._note_policies(root if has_all else None)
+        if len(backend.ou) > 1:
+            self._note("the ids of root and organizational units, which `aws:PrincipalOrgPaths` contains")
+        administrators = [(admin.account.id, service) for admin in backend.admins for service in admin.services]
+        for account, service in administrators:
+            if service != IAM:
+                self._note(f"that account {account} administers {service}")
+        features = organizations.root_features(org.id)
+        return SeedOrganization(
+            org.master_account_id,
+            self._unit(root, has_all=has_all),
+            org.id,
+            "ALL" if has_all else "CONSOLIDATED_BILLING",
+            tuple(pair for pair in administrators if pair[1] == IAM),
+            tuple(feature for feature in ROOT_FEATURES if feature in features),
+        )
+
+    def _note(self, text: str) -> None:
+        self._notes.append(f"organization: {text}")
+
+    def _note_policies(self, root: moto_organizations.FakeOrganizationalUnit | None) -> None:
+        """Tell which policies have no place in a seed, and which policy types of the root are not enabled."""
+        nodes: list[_Node] = [*self._backend.ou, *self._backend.accounts]
+        attached = {policy.id for node in nodes for policy in node.attached_policies}
+        for policy in self._backend.policies:
+            if policy.type not in _FULL_ACCESS:
+                self._note(f"the policy {policy.name}, which is a {policy.type}")
+            elif policy.id not in attached and not policy.aws_managed:
+                self._note(f"the policy {policy.name}, which is attached to nothing")
+        enabled = [] if root is None else [entry["Type"] for entry in root.policy_types]  # type: ignore[attr-defined]  # the root is a FakeRoot
+        for policy_type in _FULL_ACCESS if root is not None else ():
+            if policy_type not in enabled:
+                self._note(f"that {policy_type} is not enabled: the seed enables it")
+
+    def _unit(self, unit: moto_organizations.FakeOrganizationalUnit, *, has_all: bool) -> SeedNode:
+        backend = self._backend
+        accounts = [account for account in backend.accounts if account.parent_id == unit.id]
+        units = [inner for inner in backend.ou if inner.parent_id == unit.id and inner is not unit]
+        members = tuple((account.id, self._account(account, has_all=has_all)) for account in accounts)
+        if unit.parent_id is None:
+            # The management account is in the root by itself.
+            members = tuple(member for member in members if member != (unit.master_account_id, SeedNode()))
+        return self._node(unit, has_all=has_all)._replace(
+            accounts=members, units=tuple((inner.name or "", self._unit(inner, has_all=has_all)) for inner in units)
+        )
+
+    def _account(self, account: moto_organizations.FakeAccount, *, has_all: bool) -> SeedNode:
+        is_owner = account.id == account.master_account_id
+        if account.status != "ACTIVE":
+            self._note(f"that account {account.id} is {account.status}")
+        if not is_owner and account.email != f"{account.id}@example.com":
+            self._note(f"the email address of account {account.id}")
+        name = "" if is_owner or account.name == account.id else account.name
+        return self._node(account, has_all=has_all)._replace(name=name)
+
+    def _node(self, node: _Node, *, has_all: bool) -> SeedNode:
+        by_type: dict[str, list[StoredPolicy]] = {policy_type: [] for policy_type in _FULL_ACCESS}
+        for policy in node.attached_policies:
+            if policy.type in by_type and not policy.aws_managed:
+                by_type[policy.type].append(StoredPolicy(str(policy.name), str(policy.content)))
+        full = _FULL_ACCESS["SERVICE_CONTROL_POLICY"]
+        return SeedNode(
+            "",
+            tuple(by_type["SERVICE_CONTROL_POLICY"]),
+            tuple(by_type["RESOURCE_CONTROL_POLICY"]),
+            not has_all or any(policy.id == full for policy in node.attached_policies),
+        )

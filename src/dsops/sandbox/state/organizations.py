@@ -54,7 +54,7 @@ class Organizations:
 
     def membership(self, account: str) -> Membership | None:
         """Return the account's membership in its organization; None if the account is in no organization."""
-        backend = _backend_of(account)
+        backend = backend_of(account)
         if backend is None or backend.org is None:
             return None
         nodes = _path_from_root(backend, account)
@@ -65,7 +65,7 @@ class Organizations:
 
     def node_arns(self, account: str) -> tuple[str, ...]:
         """Return the ARNs of root, organizational units and account, in this order; () outside an organization."""
-        backend = _backend_of(account)
+        backend = backend_of(account)
         return () if backend is None else tuple(node.arn for node in _path_from_root(backend, account))
 
     def service_control(self, account: str) -> Levels:
@@ -80,7 +80,7 @@ class Organizations:
 
     def is_delegated_administrator(self, account: str, service: str = "") -> bool:
         """Whether a member account administers a service for its organization; "" means any service."""
-        backend = _backend_of(account)
+        backend = backend_of(account)
         if backend is None:
             return False
         own = [admin for admin in backend.admins if admin.account.id == account]
@@ -88,18 +88,18 @@ class Organizations:
 
     def policy_type(self, account: str, policy_id: str) -> str:
         """Return the type of a policy in the account's organization; "" if the id is unknown."""
-        backend = _backend_of(account)
+        backend = backend_of(account)
         policies = [] if backend is None else backend.policies
         return next((str(policy.type) for policy in policies if policy.id == policy_id), "")
 
     def trusts_service(self, account: str, service: str) -> bool:
         """Whether the account's organization has enabled trusted access for a service."""
-        backend = _backend_of(account)
+        backend = backend_of(account)
         return backend is not None and any(trusted["ServicePrincipal"] == service for trusted in backend.services)
 
     def has_all_features(self, account: str) -> bool:
         """Whether the account's organization has all features enabled, not only consolidated billing."""
-        backend = _backend_of(account)
+        backend = backend_of(account)
         return backend is not None and backend.org is not None and backend.org.feature_set == "ALL"
 
     def root_features(self, organization_id: str) -> frozenset[RootFeature]:
@@ -113,7 +113,7 @@ class Organizations:
 
     def name_and_email(self, account: str) -> tuple[str, str]:
         """Return an account's name and email in its organization; ("", "") outside an organization."""
-        backend = _backend_of(account)
+        backend = backend_of(account)
         members = [] if backend is None else backend.accounts
         return next(((member.name, member.email) for member in members if member.id == account), ("", ""))
 
@@ -129,7 +129,7 @@ def _backends() -> moto_organizations.OrganizationsBackendDict:
     return backends
 
 
-def _backend_of(account: str) -> moto_organizations.OrganizationsBackend | None:
+def backend_of(account: str) -> moto_organizations.OrganizationsBackend | None:
     """Return the backend of the account's organization; None without an organization. Creates no backend."""
     if MODULE not in sys.modules:
         return None
@@ -157,7 +157,7 @@ def _path_from_root(backend: moto_organizations.OrganizationsBackend, account: s
 
 
 def _levels(account: str, policy_type: PolicyType) -> Levels:
-    backend = _backend_of(account)
+    backend = backend_of(account)
     if backend is None or backend.org is None or backend.org.feature_set != "ALL":
         return ()
     if account == backend.org.master_account_id:

@@ -28,6 +28,35 @@ def resource_policies(world: World) -> Iterator[Carrier]:
                 yield from carriers_of(backend)
 
 
+def other_resources(world: World) -> Iterator[str]:
+    """Yield a text for each service other than IAM, KMS, Organizations, and those of secrets and parameters.
+
+    The text names what the service holds in an account, or says that it may hold something.
+    """
+    from moto.core.base_backend import BackendDict
+
+    for backends in BackendDict._instances:  # type: ignore[misc]  # noqa: SLF001 - moto's own list of what is in use
+        service = backends.service_name
+        for account in world.partitions if service not in _APART else ():
+            for region, backend in dict.items(backends[account]) if account in backends else ():
+                names = sorted(getattr(backend, _HELD[service])) if service in _HELD else None
+                if names is None:
+                    yield f"account {account}: the resources of {service} in {region}, if there are any"
+                elif names:
+                    yield f"account {account}: {_HELD[service].replace('_', ' ')} in {region}: {', '.join(names[:9])}"
+
+
+_APART = frozenset("iam sts kms organizations secretsmanager ssm".split())
+_HELD: Mapping[str, str] = {
+    "s3": "buckets",
+    "sqs": "queues",
+    "sns": "topics",
+    "dynamodb": "tables",
+    "ecr": "repositories",
+}
+"""Service -> the attribute of moto's backend that holds its main resources."""
+
+
 def _of_buckets(backend: Any) -> Iterator[Carrier]:
     for bucket in backend.buckets.values():
         if bucket.policy is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
 from itertools import islice
@@ -91,6 +92,20 @@ class StoredParameter(NamedTuple):
     kms_key: str
 
 
+class KeptParameter(NamedTuple):
+    """A parameter with the value of its latest version."""
+
+    place: SecretLocation
+    name: str
+    value: str
+    kind: str
+    """`String`, `StringList` or `SecureString`."""
+    kms_key: str
+    """The KMS key as stored: an id, ARN or alias; "" for the account's default key."""
+    is_plain: bool
+    """Whether it has neither tags nor description, and only one version."""
+
+
 class SecretStorage:
     """The secrets and parameters of all accounts and regions of a world."""
 
@@ -129,6 +144,14 @@ class SecretStorage:
         """Yield all secrets in an account and region."""
         for secret in dict.values(self._backend(place).secrets):
             yield _stored(secret)
+
+    def kept_secrets(self) -> Iterator[tuple[StoredSecret, bool]]:
+        """Yield the secrets of all accounts and regions, each with whether it is a replica."""
+        models = _secrets_models()
+        for account in self._world.partitions:
+            for backend in dict.values(dict.get(models.secretsmanager_backends, account, {})):
+                for secret in dict.values(backend.secrets):
+                    yield _stored(secret), not isinstance(secret, models.FakeSecret)
 
     def resource_policies(self) -> Iterator[Carrier]:
         """Yield the resource policies of all secrets that have one."""
@@ -223,6 +246,19 @@ class SecretStorage:
         tags: Mapping[str, str] = self._parameters(place).list_tags_for_resource("Parameter", name)
         return tuple(tags.items())
 
+    def all_parameters(self) -> Iterator[KeptParameter]:
+        """Yield the parameters of all accounts and regions with their values, including those still planned."""
+        for place, name, value, kind, key in self._planned:
+            yield KeptParameter(place, name, value, kind, key, is_plain=True)
+        loaded = sys.modules.get("moto.ssm.models")
+        for account in self._world.partitions if loaded is not None else ():
+            backends: dict[str, Any] = loaded.ssm_backends[account]  # type: ignore[union-attr]
+            for region, backend in dict.items(backends):
+                place = SecretLocation(account, region)
+                for versions in list(dict.values(backend._parameters)):  # noqa: SLF001 - moto has no public access to parameters
+                    if versions and not versions[-1].name.startswith("/aws/"):
+                        yield _kept(place, versions, bool(self.parameter_tags(place, versions[-1].name)))
+
     def drop_leftovers(self, place: SecretLocation) -> None:
         """Remove what moto stores for parameters that do not exist.
 
@@ -303,6 +339,19 @@ def _stored(secret: moto_secrets.FakeSecret | moto_secrets.ReplicaSecret) -> Sto
         source.is_deleted(),
         source.rotation_lambda_arn or "",
         source.versions,
+    )
+
+
+def _kept(place: SecretLocation, versions: list[moto_ssm.Parameter], has_tags: bool) -> KeptParameter:  # noqa: FBT001
+    latest = versions[-1]
+    key = latest.keyid or ""
+    return KeptParameter(
+        place,
+        latest.name,
+        latest.decrypt(latest.value) or "",
+        latest.parameter_type,
+        "" if is_default_key(key, "ssm") else key,
+        is_plain=len(versions) == 1 and not has_tags and not latest.description,
     )
 
 

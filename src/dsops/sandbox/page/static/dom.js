@@ -23,3 +23,16 @@ export function byId(id) {
   if (!found) throw new Error(`the page has no #${id}`);
   return found;
 }
+
+/**
+ * Let the browser save a text as a file.
+ * @param {string} name the file's name
+ * @param {string} text
+ * @param {string} type the media type
+ */
+export function saveFile(name, text, type) {
+  const link = /** @type {HTMLAnchorElement} */ (element("a", { download: name }));
+  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.click();
+  URL.revokeObjectURL(link.href);
+}

@@ -2,7 +2,7 @@
 // The calls as CloudTrail records them: the newest first, filtered; a chosen one with its whole record.
 
 import { ask } from "./ask.js";
-import { byId, element } from "./dom.js";
+import { byId, element, saveFile } from "./dom.js";
 
 /**
  * @typedef {{eventID: string, eventTime: string, eventName: string, eventSource: string, recipientAccountId?: string,
@@ -89,9 +89,5 @@ function row(entry) {
 /** Save the events that are shown as a log file, which `dsops audit report` reads. */
 function save() {
   const records = entries.filter(isMeant).toReversed();
-  const file = new Blob([JSON.stringify({ Records: records })], { type: "application/json" });
-  const link = /** @type {HTMLAnchorElement} */ (element("a", { download: "sandbox-events.json" }));
-  link.href = URL.createObjectURL(file);
-  link.click();
-  URL.revokeObjectURL(link.href);
+  saveFile("sandbox-events.json", JSON.stringify({ Records: records }), "application/json");
 }

@@ -6,7 +6,7 @@ import { Calls } from "./calls.js";
 import { decisionView } from "./decision.js";
 import { byId, element } from "./dom.js";
 import { refresh, startEvents } from "./events.js";
-import { startQuestion, startReset } from "./question.js";
+import { startQuestion, startReset, startSave } from "./question.js";
 import { drawWorld, startWorld } from "./world.js";
 
 const POLL_MS = 300;
@@ -68,6 +68,7 @@ if (takeToken()) {
   startWorld();
   startEvents();
   startReset();
+  startSave();
   startQuestion(() => show("question-view"));
   for (const button of document.querySelectorAll("nav button")) {
     button.addEventListener("click", () => show(button.getAttribute("data-view") ?? ""));

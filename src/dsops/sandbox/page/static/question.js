@@ -3,7 +3,7 @@
 
 import { ask } from "./ask.js";
 import { decisionView } from "./decision.js";
-import { byId, element } from "./dom.js";
+import { byId, element, saveFile } from "./dom.js";
 
 /** @typedef {{caller: string, action: string, resource: string}} Asked */
 
@@ -40,6 +40,20 @@ export function startReset() {
     dialog.close();
     const note = byId("reset-note");
     note.textContent = await ask("reset", {}).then(() => "The sandbox is as at its start.", (error) => error.message);
+  });
+}
+
+/** Prepare the button that saves the present state as a seed file. */
+export function startSave() {
+  byId("save-seed").addEventListener("click", async () => {
+    const note = byId("reset-note");
+    try {
+      const { text, not_saved: missing } = await ask("seed");
+      saveFile("seed.yaml", text, "application/yaml");
+      note.textContent = missing.length === 0 ? "Saved." : `Saved, except for what the file's head names (${missing.length}).`;
+    } catch (error) {
+      note.textContent = error instanceof Error ? error.message : String(error);
+    }
   });
 }
 
