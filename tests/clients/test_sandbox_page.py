@@ -162,6 +162,48 @@ def test_calls_are_filtered(tmp_path: Path) -> None:
         assert "AssumeRole" in page.text("#rows")
 
 
+MANUAL = """(() => {
+  globalThis.due = []; globalThis.polls = 0; globalThis.isHidden = false;
+  Object.defineProperty(document, "hidden", { get: () => isHidden });
+  globalThis.setTimeout = (work) => due.push(work);
+  const real = fetch;
+  globalThis.fetch = (...request) => { polls += 1; return real(...request); };
+})()"""
+"""Replaces timers, so that a test decides when the page polls, and whether its tab counts as hidden."""
+
+
+def test_a_hidden_tab_does_not_poll(tmp_path: Path) -> None:
+    """No poll is made while the tab is hidden; once it is shown, the page polls again and shows the new calls."""
+    with served() as server, browser(tmp_path, has_scripts=True) as page:
+        page.open(server.page_link)
+        page.value(MANUAL)
+        page.wait_for("due.length === 1")
+        page.value("isHidden = true; polls = 0; due.pop()()")
+        assert not assume(server)
+        assert page.value("due.length + polls") == 0
+        page.value("isHidden = false; document.dispatchEvent(new Event('visibilitychange'))")
+        page.wait_for("due.length === 1")
+        assert page.value("polls") == 1
+        page.wait_for("document.querySelectorAll('#rows li').length === 1")
+
+
+def test_calls_are_drawn_once_they_are_shown(tmp_path: Path) -> None:
+    """Calls that come while another view is shown are drawn when the user goes back to the calls."""
+    with served() as server, browser(tmp_path, has_scripts=True) as page:
+        page.open(server.page_link)
+        page.value(MANUAL)
+        page.wait_for("due.length === 1")
+        page.value("document.querySelector('[data-view=question-view]').click()")
+        assert not assume(server)
+        page.value("due.pop()()")
+        page.wait_for("due.length === 1")
+        page.value("requestAnimationFrame(() => { globalThis.hasDrawn = true; })")
+        page.wait_for("globalThis.hasDrawn === true")
+        assert rows(page) == 0
+        page.value("document.querySelector('[data-view=calls-view]').click()")
+        page.wait_for("document.querySelectorAll('#rows li').length === 1")
+
+
 def test_a_page_of_an_earlier_run_says_so(tmp_path: Path) -> None:
     """If the sandbox ends, the page tells it; if another one starts on the port, the old page is refused."""
     with browser(tmp_path, has_scripts=True) as page:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
-from importlib.metadata import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsops.errors import SandboxRefusal
@@ -147,6 +146,8 @@ def _run_no_function(_: object, event: str | None = None) -> tuple[str, bool, st
 
 def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:
     """Return a NotImplemented error (501) that names the missing package."""
+    from importlib.metadata import metadata
+
     extra = SERVED[service].module
     named = f"moto[{extra}]" if extra in (metadata("moto").get_all("Provides-Extra") or ()) else str(error.name)
     return refusal(

@@ -39,9 +39,9 @@ export class Calls {
     this.draw();
   }
 
-  /** Draw the list once before the next frame. */
+  /** Draw the list once before the next frame, if it is shown. */
   draw() {
-    if (this.isDue) return;
+    if (this.isDue || byId("calls-view").hidden) return;
     this.isDue = true;
     requestAnimationFrame(() => {
       this.isDue = false;

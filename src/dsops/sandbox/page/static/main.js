@@ -1,5 +1,5 @@
 // @ts-check
-// Starts the page: polls for calls, and opens the decision that is chosen.
+// Starts the page: polls for calls while its tab is shown, and opens the decision that is chosen.
 
 import { Refusal, ask, takeToken } from "./ask.js";
 import { Calls } from "./calls.js";
@@ -14,6 +14,7 @@ const RETRY_MS = 2000;
 
 const calls = new Calls(open);
 let after = 0;
+let isPaused = false;
 
 /** @param {number} number */
 async function open(number) {
@@ -40,11 +41,14 @@ function show(name) {
     button.setAttribute("aria-pressed", String(view === name));
     byId(view).toggleAttribute("hidden", view !== name);
   }
+  if (name === "calls-view") calls.draw();
   if (name === "events-view") refresh();
   if (name === "world-view") drawWorld().catch((error) => tell(error.message, true));
 }
 
 async function poll() {
+  isPaused = document.hidden;
+  if (isPaused) return;
   let pause = POLL_MS;
   try {
     const answer = await ask(`decisions?rows=yes&after=${after}`);
@@ -73,6 +77,9 @@ if (takeToken()) {
   for (const button of document.querySelectorAll("nav button")) {
     button.addEventListener("click", () => show(button.getAttribute("data-view") ?? ""));
   }
+  document.addEventListener("visibilitychange", () => {
+    if (isPaused) poll();
+  });
   await poll();
 } else {
   tell("open the link that `dsops sandbox serve` printed: it has the token of this run", true);

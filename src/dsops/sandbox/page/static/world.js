@@ -11,6 +11,7 @@ import { sentenceOf, shortName, stateOf, wayView } from "./way.js";
 /** @typedef {import("./graph.js").Link} Link */
 /** @typedef {import("./graph.js").World} World */
 /** @typedef {import("./graph.js").Principal} Principal */
+/** @typedef {import("./calls.js").Call} Call */
 
 const TYPING_MS = 200;
 const REDRAW_MS = 2000;
@@ -52,15 +53,20 @@ export function startWorld() {
   setInterval(redraw, REDRAW_MS);
 }
 
-/** Follow the sandbox: its clock, and calls that may have changed the picture. @param {{now: string, decisions: {action: string}[]}} poll */
+/** Follow the sandbox: its clock, and calls that may have changed the picture. @param {{now: string, decisions: Call[]}} poll */
 function polled(poll) {
   const jump = Math.abs(takeTime(poll.now));
-  isDue ||= jump > JUMP_SECONDS || poll.decisions.some((call) => /^(sts|iam|organizations):/.test(call.action));
+  isDue ||= jump > JUMP_SECONDS || poll.decisions.some(mayChange);
   showTimes();
 }
 
+/** Whether the call may have changed the picture: principals, trust or sessions. @param {Call} call */
+function mayChange(call) {
+  return call.is_allowed && /^(sts|iam|organizations):(?!Get(?!SessionToken|FederationToken)|List|Describe|Simulate)/.test(call.action);
+}
+
 function redraw() {
-  if (isDue && !byId("world-view").hidden) drawWorld().catch(() => {}); // the poll tells that the sandbox is gone
+  if (isDue && !byId("world-view").hidden && !document.hidden) drawWorld().catch(() => {}); // the poll tells that the sandbox is gone
 }
 
 /** Ask for the accounts, and draw them. */
