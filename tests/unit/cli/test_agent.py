@@ -221,7 +221,7 @@ def test_many_identities_at_once_stay_apart(tmp_path: Path) -> None:
         names = [f"EXAMPLEEXAMPLE{number:02}" for number in range(20)]
         started = [dsops.start(*SHOW_KEY, AWS_ACCESS_KEY_ID=f"AKIA{name}") for name in names]
         ended = [finish(process) for process in started]
-        assert [out.decode().strip() for _, out, _ in ended] == [f"ASIA{name}" for name in names]
+        assert ended == [(0, f"ASIA{name}\n".encode(), b"") for name in names]
 
 
 def test_another_profile_is_another_session(tmp_path: Path) -> None:

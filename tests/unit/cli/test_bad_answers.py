@@ -264,7 +264,7 @@ def test_a_server_that_never_answers_is_reported(dsops: Dsops) -> None:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ("unknown", "name its certificates with AWS_CA_BUNDLE"),
+        ("unknown", "name its CA certificates with AWS_CA_BUNDLE"),
         ("another name", "the certificate is for another name"),
         ("expired", "the server's operator has to renew the certificate"),
         ("no certificates", "holds no certificates"),
