@@ -150,8 +150,10 @@ def _become(connection: socket.socket, start: dict[str, Any], isolation: Any) ->
         signal.signal(ignored, signal.SIG_DFL)
     try:
         os.execve(start["command"][0], start["command"], start["environment"])  # noqa: S606 - no shell is involved
-    except OSError as error:
-        os.write(2, f"{start['command'][0]}: {error.strerror}\n".encode())
+    except (OSError, ValueError) as error:
+        # ValueError: a variable's name or value that no process can have
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        os.write(2, f"{start['command'][0]}: {reason}\n".encode())
     os._exit(_FAILED)
 
 

@@ -13,6 +13,8 @@ import zlib
 MOST_BYTES = 250 * 1024 * 1024
 """Lambda's quota for a package and its layers, extracted (Lambda Developer Guide, "Lambda quotas")."""
 _MOST_FILES = 20_000
+_ENTRY, _MOST_ENTRIES = b"PK\x01\x02", 100_000
+"""The start of an entry in a directory, and how often it may occur: also in archives that the archive contains."""
 _DEEPEST = 100
 """The most folders in each other. Python removes folders recursively."""
 _CHUNK = 1 << 20
@@ -27,6 +29,8 @@ def extract(package: bytes, folder: str, most_bytes: int = MOST_BYTES) -> int:
 
     Raises PackageInvalid, also for entries outside of the folder and for links.
     """
+    if package.count(_ENTRY) > _MOST_ENTRIES:  # before zipfile creates an object for each of them
+        raise PackageInvalid(f"it has more than {_MOST_FILES} files")
     try:
         with zipfile.ZipFile(io.BytesIO(package)) as archive:
             entries = archive.infolist()

@@ -117,6 +117,14 @@ def test_a_result_that_is_not_from_the_bootstrap_ends_no_thread(host: LocalHost)
     assert all(thread.is_alive() for thread in host._threads)
 
 
+def test_a_variable_that_no_process_can_have_is_named(host: LocalHost) -> None:
+    """The log has the reason, and no traceback of the sandbox."""
+    result = run_once(host, "def handler(e, c): pass", handler="a\0b.c")
+    assert result.error == "Unhandled"
+    assert "embedded null byte" in result.log
+    assert "Traceback" not in result.log
+
+
 def test_a_failure_of_the_sandbox_ends_no_thread(host: LocalHost, monkeypatch: pytest.MonkeyPatch) -> None:
     """The invocation has an error without details, and the thread runs the next function."""
 

@@ -91,3 +91,10 @@ def test_a_damaged_lzma_entry_is_refused(tmp_path: Path) -> None:
     content[start + 4 : start + 9] = b"\xff" * 5
     with pytest.raises(PackageInvalid):
         extract(bytes(content), str(tmp_path))
+
+
+def test_a_directory_with_too_many_entries_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each entry would become an object, before they can be counted."""
+    monkeypatch.setattr("dsops.functions.packages.zipfile.ZipFile", None)
+    with pytest.raises(PackageInvalid, match="more than 20000 files"):
+        extract(b"PK\x01\x02" * 100_001, str(tmp_path))

@@ -151,7 +151,7 @@ def refused_deliveries(lab: Lab) -> list[tuple[str, str]]:
 def test_a_function_runs_with_a_session_of_its_role(lab: Lab, host: Host) -> None:
     """It has the role's credentials, Lambda's variables, its own variables, and the event."""
     admin = lab.user("admin")
-    admin.call("lambda", "UpdateFunctionConfiguration", FunctionName="orders", Environment={"Variables": {"A": "1"}})
+    admin.call("lambda", "UpdateFunctionConfiguration", FunctionName="orders", Environment={"Variables": {"AB": "1"}})
     answer = invoke(admin, Payload=b'{"id": 7}', LogType="Tail")
     (run,) = host.runs
     keys = Keys(
@@ -160,7 +160,7 @@ def test_a_function_runs_with_a_session_of_its_role(lab: Lab, host: Host) -> Non
         session_token=run.environment["AWS_SESSION_TOKEN"],
     )
     assert lab.with_keys(keys).arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/Orders/orders"
-    assert (run.environment["A"], run.environment["AWS_LAMBDA_FUNCTION_NAME"]) == ("1", "orders")
+    assert (run.environment["AB"], run.environment["AWS_LAMBDA_FUNCTION_NAME"]) == ("1", "orders")
     assert (json.loads(run.event), run.arn, run.timeout_seconds, run.memory_mb) == ({"id": 7}, FUNCTION, 3, 128)
     assert (answer.status, answer.payload) == (200, b'"done"')
     assert answer.headers["X-Amz-Executed-Version"] == "$LATEST"
@@ -237,6 +237,21 @@ def test_a_role_must_trust_lambda(lab: Lab, host: Host) -> None:
     admin.call("iam", "UpdateAssumeRolePolicy", RoleName="Orders", PolicyDocument=json.dumps(trust))
     assert "cannot be assumed by Lambda" in admin.refused("lambda", "Invoke", FunctionName="orders").message
     assert host.runs == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"MemorySize": 10**9}, "at 'memorySize' failed to satisfy constraint: Member must have value less than"),
+        ({"Timeout": -1}, "at 'timeout' failed to satisfy constraint: Member must have value greater than"),
+        ({"EphemeralStorage": {"Size": 10**9}}, "at 'size' failed to satisfy constraint: Member must have value less"),
+        ({"Environment": {"Variables": {"A=B": "x"}}}, "at 'environment' failed to satisfy constraint"),
+    ],
+)
+def test_the_bounds_of_a_function_have_limits(lab: Lab, changes: dict[str, object], rule: str) -> None:
+    """A function that may change itself gives itself no more memory or time than Lambda's limits."""
+    error = lab.user("admin").refused("lambda", "UpdateFunctionConfiguration", FunctionName="orders", **changes)
+    assert (error.code, rule in error.message) == ("ValidationException", True)
 
 
 def test_creating_a_function_needs_pass_role(lab: Lab) -> None:

@@ -75,7 +75,7 @@ def _delete_role(handler: Handler, made: Made, properties: Properties) -> None:
     handler.unless(_MISSING, "iam", "DeleteRole", {"RoleName": made.id})
 
 
-def _owners(properties: Properties) -> Iterable[tuple[str, str]]:
+def _owners(properties: Properties) -> list[tuple[str, str]]:
     return [(kind, str(name)) for key, kind in _OWNERS for name in properties.get(key) or []]
 
 
@@ -92,6 +92,7 @@ def _delete_inline(handler: Handler, name: str, owners: Iterable[tuple[str, str]
 
 
 def _create_inline(handler: Handler, properties: Properties) -> Made:
+    _owners(properties)  # raises an error before there is something to delete
     made = handler.keep(Made(str(properties.get("PolicyName", ""))))
     _put_inline(handler, made.id, properties)
     return made
@@ -105,13 +106,13 @@ def _update_inline(handler: Handler, made: Made, old: Properties, new: Propertie
 
 
 def _create_managed(handler: Handler, properties: Properties) -> Made:
-    name = handler.name(properties, "ManagedPolicyName", 128)
+    name, owners = handler.name(properties, "ManagedPolicyName", 128), _owners(properties)
     parameters = chosen(properties, "Path Description")
     text = as_text(properties.get("PolicyDocument"))
     answer = handler.call("iam", "CreatePolicy", {"PolicyName": name, "PolicyDocument": text, **parameters})
     arn = str(answer["Policy"]["Arn"])
     made = handler.keep(Made(arn, {"PolicyArn": arn, "PolicyId": answer["Policy"]["PolicyId"]}))
-    for kind, owner in _owners(properties):
+    for kind, owner in owners:
         handler.call("iam", f"Attach{kind}Policy", {f"{kind}Name": owner, "PolicyArn": arn})
     return made
 
@@ -123,11 +124,11 @@ def _delete_managed(handler: Handler, made: Made, properties: Properties) -> Non
 
 
 def _create_profile(handler: Handler, properties: Properties) -> Made:
-    name = handler.name(properties, "InstanceProfileName", 128)
+    name, roles = handler.name(properties, "InstanceProfileName", 128), list(properties.get("Roles") or [])
     parameters = {"InstanceProfileName": name, **chosen(properties, "Path")}
     answer = handler.call("iam", "CreateInstanceProfile", parameters)
     made = handler.keep(Made(name, {"Arn": answer["InstanceProfile"]["Arn"]}))
-    for role in properties.get("Roles") or []:
+    for role in roles:
         handler.call("iam", "AddRoleToInstanceProfile", {"InstanceProfileName": name, "RoleName": role})
     return made
 

@@ -13,6 +13,7 @@ from dsops.sandbox.functions.deliveries import Deliveries
 from dsops.sandbox.functions.invocations import Invocations, Powers
 from dsops.sandbox.functions.queues import QueueReader
 from dsops.sandbox.functions.run import FunctionHost
+from dsops.sandbox.functions.settings import check_settings
 from dsops.sandbox.state.service_actions.deliveries import HOOKS
 
 
@@ -46,6 +47,8 @@ class ServiceActions:
     def check(self, turn: AuthenticatedRequest, account: str) -> None:
         """Make Lambda's checks of an authorized operation that moto does not make. Raises SandboxRefusal."""
         operation, region = turn.operation, turn.caller.region
+        if operation in {"CreateFunction", "UpdateFunctionConfiguration"}:
+            check_settings(turn)
         if operation in {"CreateFunction", "UpdateFunctionConfiguration"} and "Role" in turn.parameters:
             self._invocations.check_new_role(turn.text("Role"), turn.text("FunctionName"), region)
         elif operation == "CreateEventSourceMapping":

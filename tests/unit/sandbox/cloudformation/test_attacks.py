@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.sandbox.cloudformation.conftest import ClientOf
 from tests.unit.sandbox.cloudformation.test_stacks import QUEUE, TOPIC, reasons, refused, status, template
-from tests.unit.sandbox.cloudformation.test_types import TRUST
+from tests.unit.sandbox.cloudformation.test_types import TRUST, policy
 
 DOUBLED = '"x"'
 for _ in range(24):
@@ -49,6 +49,8 @@ def test_a_template_of_the_wrong_shape_is_refused(client: ClientOf, sections: di
         {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": json.loads(DOUBLED)}},
         {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Fn::Sub": "${" * 20_000}}},
         {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST, "Policies": ["x"]}},
+        {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": policy("sqs:*"), "Roles": 7}},
+        {"Type": "AWS::IAM::InstanceProfile", "Properties": {"Roles": 7}},
         {"Type": "AWS::Lambda::Function", "Properties": {"Code": "x"}},
         {"Type": "AWS::S3::Bucket", "Properties": {"BucketEncryption": "x"}},
         {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": {"source": ["x"]}, "Targets": [{}]}},
@@ -57,7 +59,7 @@ def test_a_template_of_the_wrong_shape_is_refused(client: ClientOf, sections: di
             "Properties": {"GenerateSecretString": {"SecretStringTemplate": "{", "GenerateStringKey": "a"}},
         },
     ],
-    ids=["attribute", "doubled", "variables", "role", "function", "bucket", "rule", "secret"],
+    ids=["attribute", "doubled", "variables", "role", "policy", "profile", "function", "bucket", "rule", "secret"],
 )
 def test_a_property_of_the_wrong_type_rolls_back(client: ClientOf, resource: dict[str, Any]) -> None:
     """The stack ends in a state from which it can be deleted."""
