@@ -83,6 +83,10 @@ def _reader(perform: Perform) -> Callable[[str], str]:
         found = perform("ssm", "GetParameters", {"Names": [name]})["Parameters"]
         if not found:
             raise invalid(f"Unable to fetch parameters [{name}] from parameter store for this account.")
+        if found[0].get("Type") == "SecureString":  # its value would be shown by whatever refers to the parameter
+            raise invalid(
+                f"Parameters [{name}] referenced by template have types not supported by CloudFormation: SecureString"
+            )
         return str(found[0]["Value"])
 
     return read_parameter

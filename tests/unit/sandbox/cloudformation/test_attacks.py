@@ -155,3 +155,12 @@ def test_a_profile_whose_role_may_not_be_passed_is_rolled_back(client: ClientOf)
     assert "iam:PassRole" in reasons(cloudformation)["Profile", "CREATE_FAILED"]
     assert status(cloudformation) == "ROLLBACK_COMPLETE"
     assert client("iam").list_instance_profiles()["InstanceProfiles"] == []
+
+
+def test_a_secure_string_is_no_parameter_of_a_stack(client: ClientOf) -> None:
+    """Its value would be readable in the outputs."""
+    client("ssm").put_parameter(Name="/token", Value="secret", Type="SecureString")
+    parameter = {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/token"}
+    text = json.dumps({"Parameters": {"Token": parameter}, "Resources": {"Queue": QUEUE}})
+    code, message = refused(client("cloudformation").create_stack, StackName="shop", TemplateBody=text)
+    assert (code, "SecureString" in message) == ("ValidationError", True)
