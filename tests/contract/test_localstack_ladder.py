@@ -28,13 +28,13 @@ COMMIT = "8b9a79f05846835cf4dff63ab7eefdde9df83783"
 """The commit of localstack/localstack that has the tests and the snapshots."""
 LEAST: Mapping[str, tuple[int, int]] = {
     "dynamodb": (11, 30),
-    "iam": (165, 355),
+    "iam": (172, 360),
     "kms": (87, 124),
     "logs": (50, 39),
-    "s3": (157, 820),
+    "s3": (162, 865),
     "secretsmanager": (44, 240),
     "sns": (35, 90),
-    "sqs": (188, 166),
+    "sqs": (198, 190),
     "ssm": (10, 6),
     "sts": (5, 17),
 }

@@ -49,10 +49,13 @@ def s3_context(request: HttpRequest, now: float) -> Context:
             "s3:authType": ("REST-QUERY-STRING",),
             "s3:signatureversion": ("AWS4-HMAC-SHA256" if is_v4 else "AWS",),
         }
-    signed_at = _signed_at(request.headers.get("x-amz-date", "") or query.get("X-Amz-Date", ""))
-    if signed_at is not None:
-        context["s3:signatureAge"] = (str(max(0, int((now - signed_at) * 1000))),)
-    return context
+    return context | signature_age(request.headers.get("x-amz-date", "") or query.get("X-Amz-Date", ""), now)
+
+
+def signature_age(stamp: str, now: float) -> Context:
+    """Return `s3:signatureAge` in milliseconds; {} if the signature has no valid time."""
+    signed_at = _signed_at(stamp)
+    return {} if signed_at is None else {"s3:signatureAge": (str(max(0, int((now - signed_at) * 1000))),)}
 
 
 @lru_cache(maxsize=256)

@@ -417,8 +417,8 @@ def test_a_missing_body_is_reported(lab: Lab, query: str) -> None:
     assert lab.sandbox.handle(request).answer.status in {400, 404}
 
 
-def test_a_browser_form_is_refused(lab: Lab) -> None:
-    """An upload from an HTML form gets a 501 and stores nothing."""
+def test_a_form_with_a_signed_header_is_refused(lab: Lab) -> None:
+    """A form whose signature is in a header gets a 501 and stores nothing."""
     body = b'--x\r\nContent-Disposition: form-data; name="key"\r\n\r\nnew\r\n--x--\r\n'
     headers = {"content-type": "multipart/form-data; boundary=x"}
 

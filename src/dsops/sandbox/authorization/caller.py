@@ -83,6 +83,15 @@ def authenticate(
     else:
         claim = read_claim(request, wall, _WINDOW_MINUTES.get(service, _DEFAULT_WINDOW_MINUTES))
         check_scope(claim, service)
+    caller, secret = claimed_caller(claim, world, sessions, now)
+    return caller, check(request, claim, secret)
+
+
+def claimed_caller(claim: Claim, world: World, sessions: SessionTable, now: float) -> tuple[Caller, str]:
+    """Return the caller that a claim names, not yet verified, and the secret key that must have signed the request.
+
+    Raises SandboxRefusal if the key or the session token is not valid.
+    """
     if claim.access_key_id.startswith("ASIA"):
         caller, secret = _of_session(claim, world, sessions, now)
     else:
@@ -90,7 +99,7 @@ def authenticate(
     if caller.partition != _partition_name(claim.region):
         # An account belongs to one partition, and the other partitions do not know its keys.
         raise invalid_token()
-    return caller, check(request, claim, secret)
+    return caller, secret
 
 
 @lru_cache(maxsize=256)

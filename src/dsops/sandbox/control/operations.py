@@ -26,7 +26,7 @@ from dsops.sandbox.services.secret_reading import list_versions, read_batch, rea
 from dsops.sandbox.services.ssm_parameters import check_parameter_names, split_names, with_asked_names, with_invalid
 from dsops.sandbox.state import fence, long_poll
 from dsops.sandbox.state.backend_responses import in_cbor
-from dsops.sandbox.state.buckets import check_owners, check_upload, with_stored_headers
+from dsops.sandbox.state.buckets import check_acl, check_owners, check_upload, with_stored_headers
 from dsops.sandbox.state.closed_operations import check_open, check_own
 from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.organization_builder import organization_models
@@ -205,6 +205,7 @@ class Operations:
 
     def _perform_s3(self, turn: AuthenticatedRequest, account: str, _: str) -> HttpAnswer:
         check_owners(turn.parameters)
+        check_acl(account, turn.caller.partition, turn.operation, turn.parameters)
         self._functions.check_bucket(turn, account, turn.parameters)
         if "UploadId" in turn.parameters:
             names = (turn.text(name) for name in ("Bucket", "Key", "UploadId"))

@@ -14,6 +14,7 @@ from dsops.arn import partition_of_region
 from dsops.errors import SandboxRefusal
 from dsops.request.context import s3_context, unsigned_context
 from dsops.request.messages import HttpAnswer, HttpRequest
+from dsops.request.question import Context
 from dsops.request.wire.error_responses import answer_refusal
 from dsops.request.wire.errors import access_denied, answer_of, refusal
 from dsops.request.wire.models import CENTER_SERVICES, ROLES_ANYWHERE, TOOLBOX, protocols, signing_name
@@ -23,7 +24,7 @@ from dsops.request.wire.route import Route, find_route
 from dsops.request.wire.s3_requests import anonymous_body, is_anonymous, with_hoisted_headers
 from dsops.sandbox.authorization.authorization_records import AuthorizationRecords, with_id
 from dsops.sandbox.authorization.authorizer import Authorizer
-from dsops.sandbox.authorization.caller import Caller, authenticate, root_caller
+from dsops.sandbox.authorization.caller import Caller, authenticate, claimed_caller, root_caller
 from dsops.sandbox.authorization.context import membership_keys, request_context
 from dsops.sandbox.authorization.iam_toolbox import Toolbox, find_toolbox_route
 from dsops.sandbox.authorization.request import AuthenticatedRequest
@@ -44,6 +45,8 @@ from dsops.sandbox.roles_anywhere.route import CREATE_SESSION, find_anywhere_rou
 from dsops.sandbox.roles_anywhere.service import RolesAnywhere
 from dsops.sandbox.seed.model import Seed
 from dsops.sandbox.services.kms_denials import is_through_service
+from dsops.sandbox.services.s3_form_policies import check_form, form_claim, form_context
+from dsops.sandbox.services.s3_forms import POST_OBJECT, find_form_route, form_answer, put_request, read_form
 from dsops.sandbox.state.identifiers import new_request_id
 from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.probe import probe
@@ -170,6 +173,7 @@ class Sandbox:
                 find_center_route(request)
                 or find_toolbox_route(request)
                 or find_anywhere_route(request)
+                or find_form_route(request)
                 or find_route(request)
             )
             if isinstance(route_or_answer, HttpAnswer):
@@ -180,6 +184,8 @@ class Sandbox:
                     answer = self.identity_center.serve(route.request or request, route, request_id)
                 elif (route.service, route.operation) == (ROLES_ANYWHERE, CREATE_SESSION):
                     answer = self.roles_anywhere.create_session(request, request_id)
+                elif route.operation == POST_OBJECT:
+                    answer = self._serve_form(request, request_id)
                 else:
                     answer = self._serve(request, route, request_id)
                 self.functions.queues.read_filled()
@@ -214,6 +220,30 @@ class Sandbox:
             context |= s3_context(sent, self.clock.wall())
         if route.request is not None:
             route = route._replace(request=with_hoisted_headers(request) if route.service == "s3" else request)
+        return self._perform(request, route, caller, context, now, request_id)
+
+    def _serve_form(self, request: HttpRequest, request_id: str) -> HttpAnswer:
+        """Store the file of a form in a bucket. The form has the signature, or none."""
+        now, wall, form = self.clock.now(), self.clock.wall(), read_form(request)
+        claim = form_claim(form) if form.is_signed else None
+        if claim is None:
+            caller = unsigned_caller(self.region, partition_of_region(self.region).name)
+            context = unsigned_context(self.region, request, now)
+        else:
+            caller, secret = claimed_caller(claim, self.world, self.sessions, now)
+            check_form(form, claim, secret, wall)
+            context = request_context(self.world, caller, request, now)
+        put = put_request(form, request)
+        route = find_route(put)
+        if isinstance(route, HttpAnswer) or (route.service, route.operation) != ("s3", "PutObject"):
+            raise refusal("MalformedPOSTRequest", "")
+        context |= form_context(claim, wall)
+        return form_answer(form, request, self._perform(put, route, caller, context, now, request_id))
+
+    def _perform(
+        self, request: HttpRequest, route: Route, caller: Caller, context: Context, now: float, request_id: str
+    ) -> HttpAnswer:
+        """Perform the operation for an authenticated caller, and record it. Raises SandboxRefusal."""
         host = request.headers.get("host", "")
         parameters: dict[str, object] = {}
         turn = AuthenticatedRequest(caller, route.operation, parameters, context, now, request_id, host)
