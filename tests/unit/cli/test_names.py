@@ -34,10 +34,12 @@ NOT_LISTED = {
     "keys add NAME": "a key that is not there yet",
     "policy check FILE": "a file: a shell completes it",
     "policy replay FILE": "a file: a shell completes it",
+    "sandbox save FILE": "a file that is not there yet",
     "access who-can ACTION": "an action of AWS: there are thousands",
     "access what-can PRINCIPAL": "a name from the facts, which are named after it",
     "access unused LOGS": "a file: a shell completes it",
     "access path FROM": "a name from the facts, which are named after it",
+    "sandbox save FILE": "a file that is not there yet",
     "sandbox totp SERIAL": "a device of a sandbox, which is asked only by who says which",
 }
 """Required operands whose errors list no names, and the reason."""

@@ -428,6 +428,24 @@ def test_reading_a_parameter_needs_permission(lab: Lab) -> None:
     assert f"on resource: arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/dev/c because" in refused.message
 
 
+def test_a_secure_string_is_opaque_without_decryption(lab: Lab) -> None:
+    """Without WithDecryption, each operation that reads parameters returns a text that does not contain the value."""
+    admin = lab.user("admin")
+    admin.call("ssm", "PutParameter", Name="/made/token", Value="an-invented-value", Type="SecureString")
+
+    answers = [
+        admin.call("ssm", "GetParameter", Name="/made/token")["Parameter"],
+        *admin.call("ssm", "GetParameters", Names=["/made/token"], WithDecryption=False)["Parameters"],
+        *admin.call("ssm", "GetParametersByPath", Path="/made")["Parameters"],
+        *admin.call("ssm", "GetParameterHistory", Name="/made/token")["Parameters"],
+    ]
+    assert len(answers) == 4
+    assert {answer["Value"][:6] for answer in answers} == {"AQICAH"}
+    assert len({answer["Value"] for answer in answers}) == 1
+    plain = admin.call("ssm", "GetParameterHistory", Name="/made/token", WithDecryption=True)["Parameters"]
+    assert [answer["Value"] for answer in plain] == ["an-invented-value"]
+
+
 def test_parameters_are_authorized_separately(lab: Lab) -> None:
     """Each parameter in a request must be allowed; missing parameters are listed in InvalidParameters."""
     reader = lab.user("reader")

@@ -23,7 +23,13 @@ from dsops.sandbox.services.kms_responses import complete_key_answer, with_key_d
 from dsops.sandbox.services.organizations import check_organization_call
 from dsops.sandbox.services.secret_checks import adds_version, check_secret_call, check_secret_name, too_many_versions
 from dsops.sandbox.services.secret_reading import list_versions, read_batch, read_secret
-from dsops.sandbox.services.ssm_parameters import check_parameter_names, split_names, with_asked_names, with_invalid
+from dsops.sandbox.services.ssm_parameters import (
+    check_parameter_names,
+    split_names,
+    with_asked_names,
+    with_invalid,
+    with_sealed_values,
+)
 from dsops.sandbox.state import fence, long_poll
 from dsops.sandbox.state.backend_responses import in_cbor
 from dsops.sandbox.state.buckets import check_acl, check_owners, check_upload, with_stored_headers
@@ -252,6 +258,7 @@ class Operations:
             self._secret_storage.drop_leftovers(place)
         if missing and answer.status == 200:
             answer = with_invalid(answer, missing)
+        answer = with_sealed_values(operation, parameters, answer)
         return with_asked_names(operation, turn.parameters, parameters, answer)
 
     def _perform_organizations(self, turn: AuthenticatedRequest, account: str, _: str) -> HttpAnswer:

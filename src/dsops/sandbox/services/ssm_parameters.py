@@ -7,7 +7,10 @@ AWS's.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -23,6 +26,8 @@ _NAMING: Final = frozenset(
     """.split()
 )
 _READING: Final = frozenset({"GetParameter", "GetParameters"})
+_WITH_VALUES: Final = _READING | {"GetParameterHistory", "GetParametersByPath"}
+_SEALING_KEY: Final = os.urandom(32)
 _SUB_PATHS: Final = (
     'Parameter name: can\'t be prefixed with "ssm" (case-insensitive). If formed as a path, it can consist of '
     "sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and the following 3 "
@@ -85,6 +90,22 @@ def with_asked_names(operation: str, parameters: Parameters, plain: Parameters, 
     if "InvalidParameters" in content:
         requested_names = dict(zip(_names(plain), _names(parameters), strict=True))
         content["InvalidParameters"] = [requested_names.get(name, name) for name in content["InvalidParameters"]]
+    return answer._replace(body=json.dumps(content).encode())
+
+
+def with_sealed_values(operation: str, parameters: Parameters, answer: HttpAnswer) -> HttpAnswer:
+    """Return the answer with an opaque text for each SecureString, unless the request asks for decryption.
+
+    AWS returns the ciphertext, which reveals nothing; moto would return the value itself. The same value has the same
+    text until the sandbox ends.
+    """
+    if operation not in _WITH_VALUES or answer.status != 200 or parameters.get("WithDecryption") is True:
+        return answer
+    content: dict[str, Any] = json.loads(answer.body)
+    for parameter in content.get("Parameters", [content.get("Parameter", {})]):
+        if parameter.get("Type") == "SecureString":
+            digest = hashlib.blake2b(str(parameter["Value"]).encode(), key=_SEALING_KEY).digest()
+            parameter["Value"] = "AQICAH" + base64.b64encode(digest).decode()
     return answer._replace(body=json.dumps(content).encode())
 
 
