@@ -39,7 +39,6 @@ NOT_LISTED = {
     "access what-can PRINCIPAL": "a name from the facts, which are named after it",
     "access unused LOGS": "a file: a shell completes it",
     "access path FROM": "a name from the facts, which are named after it",
-    "sandbox save FILE": "a file that is not there yet",
     "sandbox totp SERIAL": "a device of a sandbox, which is asked only by who says which",
 }
 """Required operands whose errors list no names, and the reason."""
