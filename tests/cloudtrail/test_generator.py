@@ -221,7 +221,7 @@ def test_twins_have_one_id_and_the_copy_knows_no_name(clean: tuple[Path, Known])
 
 
 def test_the_last_call_is_the_end_of_the_month(clean: tuple[Path, Known]) -> None:
-    """The boundary between old and new calls is a day before the last call, which is at the month's end."""
+    """The last call is at the end of the month, and the time from which calls count as new is a day before it."""
     naive = Naive(str(clean[0]))
 
     assert END == max(call.time for call in naive.all).timestamp()

@@ -95,7 +95,7 @@ def test_a_receipt_that_cannot_be_read_names_nothing(place: Place, receipt: str)
 
 
 def test_a_tool_of_uv_from_an_index_gets_packages(place: Place) -> None:
-    """If the tool came from an index, the command names packages and not dsops."""
+    """If uv installed dsops from an index, the suggested command installs packages instead of `dsops[EXTRA]`."""
     place.installed("uv", has_origin=False, uv__receipt_dot_toml="")
     words = shlex.split(install_command("audit"))
     assert words == ["uv", "pip", "install", "--python", sys.executable, "duckdb>=2.0"]

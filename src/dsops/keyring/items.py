@@ -36,7 +36,7 @@ class Keyring(NamedTuple):
 
     @classmethod
     def of(cls, runtime: Runtime, order: tuple[str, ...] = DEFAULT_ORDER) -> Keyring:
-        """Return the keyring of the runtime's client. The order is used only for new secrets."""
+        """Return the keyring for the runtime's user. `order` lists the backends to try when a new secret is stored."""
         return cls(runtime.environ, runtime.folder, runtime.ask, runtime.run_memory, order)
 
     def get(self, service: str, account: str, backend: str) -> Secret | None:

@@ -20,9 +20,9 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 ANY_RUN = "\udc00"
 ANY_ONE = "\udc01"
-"""What stands for `*` and `?` in a resource and in generalised texts. All other characters are literal.
+"""Placeholders for the wildcards `*` and `?` in resources and generalised texts. All other characters are literal.
 
-No text of a request contains the two characters, because surrogates can't be encoded as UTF-8.
+No text of a request contains the placeholders, because surrogates can't be encoded as UTF-8.
 """
 
 Context = Mapping[str, tuple[str, ...]]

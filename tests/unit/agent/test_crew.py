@@ -94,7 +94,7 @@ class Pool:
 
 
 def test_one_request_computes_at_a_time() -> None:
-    """However often requests wait, no two of them compute at the same moment."""
+    """Only one request computes at a time, even if requests wait many times."""
     inside: list[int] = []
     most: list[int] = []
 

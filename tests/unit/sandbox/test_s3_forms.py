@@ -193,7 +193,7 @@ def test_an_incomplete_signature_is_not_anonymous(lab: Lab, left_out: str) -> No
 
 
 def test_a_policy_without_signature_is_not_anonymous(lab: Lab) -> None:
-    """A form with a policy and no signature is refused, although an unsigned form is accepted."""
+    """A form with a policy but no signature is refused; a form with neither of them is anonymous."""
     policy = signed(lab.user("writer").keys, "public/x")["policy"]
 
     assert 403 == upload(lab, {"key": "public/x", "policy": policy}).status

@@ -92,7 +92,7 @@ class Rule(NamedTuple):
     target: Target
     needs: tuple[RuleNeed, ...]
     is_written: bool = False
-    """Whether the principal also chooses the policies of what it becomes."""
+    """Whether the principal can also write the policies of the identity that it gains."""
     service: str = ""
     """For `passed`: the service principal that the role has to trust."""
     resource_type: str = ""

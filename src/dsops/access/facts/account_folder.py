@@ -56,7 +56,7 @@ class AccountFolder:
         return frozenset(arns - {""})
 
     def _resources(self, about: JsonFile) -> Mapping[str, Resource]:
-        """Return the resources in all files. Files that the account should have, and has not, become gaps."""
+        """Return the resources in all files. Each expected file that is missing becomes a gap."""
         names = self._resource_names()
         regions = tuple(texts_of(about.value, "Regions"))
         expected = resource_files(regions) if regions else {}

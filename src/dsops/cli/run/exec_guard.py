@@ -47,7 +47,7 @@ _SOCKETS = (
     "/run/podman/podman.sock",
     "/run/containerd/containerd.sock",
 )
-"""Sockets of services that start processes of root for their clients."""
+"""Sockets of services that can start processes as root for their clients."""
 
 
 class Guarded(NamedTuple):

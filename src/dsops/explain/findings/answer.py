@@ -148,7 +148,7 @@ def _finding(
 
 
 def _is_doubtful(code: str, about: RefusedCall) -> bool:
-    """Return whether the finding depends on a value that dsops may have wrong. Such a finding is only likely.
+    """Return whether the finding depends on a value of which dsops can't be sure. It is then reported as likely.
 
     Such values are a role's path, a provider, a session tag, and a token's audience: AWS uses the token's `azp` as its
     audience (IAM User Guide, OIDC federation keys).

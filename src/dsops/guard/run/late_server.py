@@ -27,7 +27,10 @@ _LONGEST_IMPORT_SECONDS: Final = 2.0
 
 
 class LateServer:
-    """Listens from its creation, and is loaded in the loop that watches the command (an attendant)."""
+    """A guard's server that listens at once, and imports its code later, in the event loop that watches the command.
+
+    It is an `Attendant` of that loop.
+    """
 
     def __init__(
         self,

@@ -85,7 +85,7 @@ class Needs(NamedTuple):
     """The facts that a question needs.
 
     `caller_kind` is None if no policies of the caller are needed, and `resource_kind` is None if no policy of the
-    resource is needed. Such policies do not apply to the question, or the question already contains them.
+    resource is needed: because it does not apply to the question, or because the question already contains it.
     """
 
     caller: str

@@ -115,7 +115,7 @@ class ResourceType(NamedTuple):
     update: Callable[[Handler, Made, Properties, Properties], Made] | None = None
     """Given the old and new properties; None if a changed resource is replaced by a new one."""
     fixed: frozenset[str] = frozenset()
-    """The properties whose change replaces the resource though the type has an `update`."""
+    """The properties that `update` can't change: a new value of one replaces the resource."""
 
 
 def words(text: str) -> frozenset[str]:

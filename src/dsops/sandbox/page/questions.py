@@ -52,7 +52,10 @@ class PageQuestion(NamedTuple):
 def decide(
     world: World, judge: Authorizer, caller: Caller, asked: PageQuestion, request: HttpRequest, now: float
 ) -> RecordedDecision:
-    """Return the decision, which is not kept. `request` is the page's: its address and client count as the call's."""
+    """Return the decision without recording it.
+
+    `request` is the page's HTTP request. Its source address and user agent are those of the simulated call.
+    """
     service, _, name = asked.action.partition(":")
     action = f"{service.lower()}:{name}"
     question = _question(world, action, asked.resource, caller)

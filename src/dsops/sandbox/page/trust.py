@@ -34,7 +34,7 @@ class NamedRoles:
             self._roles.setdefault(role.trust, {})[role.arn] = role
 
     def naming(self, caller: Caller, subject: Subject) -> Iterator[Role]:
-        """Yield the roles of which an Allow statement names the caller, who is the principal."""
+        """Yield the roles whose trust policy has an Allow statement that names the caller as the principal."""
         policies = (policy for text in (*_written_forms(subject), *_ANY) for policy in self._policies.get(text, ()))
         for policy in dict.fromkeys(policies):
             roles = [*self._roles[policy].values()]
