@@ -45,16 +45,14 @@ def fill(estate: Estate) -> None:
     estate.client("sqs").create_queue(QueueName="jobs", Attributes={"Policy": queue}, tags={"stage": "prod"})
     estate.client("sns").create_topic(Name="news", Tags=[{"Key": "stage", "Value": "prod"}])
     s3 = estate.client("s3")
-    for name in ("papers", "plain"):
-        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    place = {"LocationConstraint": REGION}
+    s3.create_bucket(Bucket="papers", CreateBucketConfiguration=place)
+    s3.create_bucket(Bucket="plain", CreateBucketConfiguration=place, ObjectOwnership="ObjectWriter")
     s3.put_bucket_policy(
         Bucket="papers", Policy=json.dumps(policy("s3:GetObject", Principal="*", Resource="arn:aws:s3:::papers/*"))
     )
     block = {"BlockPublicPolicy": True, "RestrictPublicBuckets": True}
     s3.put_public_access_block(Bucket="papers", PublicAccessBlockConfiguration=block)
-    s3.put_bucket_ownership_controls(
-        Bucket="papers", OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
-    )
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("a.py", "def b(*_): pass")

@@ -48,7 +48,7 @@ def offered(line: str, folder: Path, environ: dict[str, str] | None = None) -> l
         ("dsops pl", ["plan"]),
         ("dsops co", ["console", "completion"]),
         ("dsops --config dsops.yaml pl", ["plan"]),
-        ("dsops sandbox s", ["serve", "saml"]),
+        ("dsops sandbox s", ["serve", "saml", "save"]),
         ("dsops sandbox saml --out ", [":files"]),
         ("dsops sandbox saml --tag team=red --ta", ["--tag"]),
         ("dsops policy simulate --trust ", [":files"]),
