@@ -2,10 +2,10 @@
 
 `clients` is for tests that drive programs which are not pinned Python packages (SDKs of other languages, AWS CLI 2,
 browsers, Terraform, shells), and for what else only CI runs: everything in tests/clients, which starts a sandbox and
-programs against it, whole examples and pages with the AWS CLI, broken accounts of tests/explain as seen by readers with
-less access, most cases of some long lists (`one_in`), and 30 seconds of fuzzing. `nightly` is for tests that take long,
-and for most cases of other long lists (`nightly_rest`). `make test` refuses a foreign program in a test that has no
-mark, so that it never needs more than Python, git, make and a POSIX shell.
+programs against it, whole examples and pages with the AWS CLI, broken accounts of tests/explain as seen by readers
+with less access, the tests in `long_tests.txt`, most cases of some long lists (`one_in`), and 30 seconds of fuzzing.
+`nightly` is for tests that take long, and for most cases of other long lists (`nightly_rest`). `make test` refuses a
+foreign program in a test that has no mark, so that it never needs more than Python, git, make and a POSIX shell.
 """
 
 from __future__ import annotations
@@ -44,6 +44,12 @@ IS_NIGHTLY = bool(os.environ.get("DSOPS_TESTS_NIGHTLY"))
 
 IN_CI = [] if os.environ.get("DSOPS_TESTS_EACH_CASE") else [pytest.mark.clients]
 """The marks of tests that `make test` leaves to `make test-clients`; none on the platforms of CI."""
+
+
+LONG_TESTS = (
+    frozenset((Path(__file__).parent / "long_tests.txt").read_text(encoding="ascii").split()) if IN_CI else frozenset()
+)
+"""Tests that take about a second of CPU time or more; `make test-clients` runs them. Case names are left out."""
 
 
 def examples(nightly: int) -> int:
@@ -108,7 +114,7 @@ def sort_into_groups(items: Collection[pytest.Item]) -> None:
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         is_foreign = bool({parameters.get("shell"), parameters.get("client")} & (FOREIGN | FOREIGN_CLIENTS))
-        if is_foreign or in_folder[item.path]:
+        if is_foreign or in_folder[item.path] or (item.nodeid.partition("[")[0] in LONG_TESTS and not marks_of(item)):
             item.add_marker("clients")
         if len(marks_of(item)) > 1:
             raise pytest.UsageError(f"{item.nodeid} is marked both {' and '.join(marks_of(item))}: use one mark")

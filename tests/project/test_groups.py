@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -58,6 +59,37 @@ def test_each_case_of_a_long_list_is_in_one_group() -> None:
     rest = [mark.name for mark in IN_CI]
     assert {"a": [], "b": rest, "c": rest, "d": [], "e": rest, "f": rest} == cases
     assert rest == ([] if EACH_CASE else ["clients"])
+
+
+def test_each_long_test_exists() -> None:
+    """Each line of `long_tests.txt` names a test function of its file, and the lines are sorted."""
+    lines = (ROOT / "tests/long_tests.txt").read_text(encoding="ascii").split()
+    functions = {
+        path: set(re.findall(r"^ *def (test_\w+)", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE))
+        for path in {line.partition("::")[0] for line in lines}
+    }
+
+    assert lines == sorted(set(lines))
+    assert [line for line in lines if line.rpartition("::")[2] not in functions[line.partition("::")[0]]] == []
+
+
+def test_a_long_test_is_for_test_clients() -> None:
+    """`make test` leaves out a test that is in `long_tests.txt`."""
+    path = "tests/property/test_config.py"
+    collected = [
+        subprocess.run(
+            [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", marks, path],
+            cwd=ROOT,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        ).stdout
+        for marks in ("not clients and not nightly", "clients")
+    ]
+
+    name = "test_loaded_fields_can_be_expanded_and_checked"
+    assert [name in output for output in collected] == [EACH_CASE, not EACH_CASE]
 
 
 def test_the_rest_of_a_list_can_be_nightly() -> None:

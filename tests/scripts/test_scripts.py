@@ -17,20 +17,10 @@ from tests.permission import allow_found
 from tests.scripts.script import adopt, difference, parse, run
 
 SCRIPTS = sorted(Path(__file__).parent.glob("*.txt"))
-LONG = {"bad-secrets.txt", "explain.txt"}
-"""Scripts that take a quarter of the time of all; `make test-clients` runs them."""
-LESS_LONG = {
-    f"{name}.txt"
-    for name in "audit audit-report aws doctor graph limits login plan-check profiles web-identity".split()
-}
-"""Scripts that `make test` runs on each platform of CI."""
+QUICK = {f"{name}.txt" for name in "bad-config bad-input plan start validate whoami".split()}
+"""The scripts that `make test` runs; CI runs all."""
 # Before the fixture in tests/conftest.py removes every DSOPS_* variable.
 UPDATE = os.environ.get("DSOPS_UPDATE_GOLDEN") == "1"
-
-
-def marks_of(name: str) -> list[pytest.MarkDecorator]:
-    """The marks of a script."""
-    return [pytest.mark.clients] if name in LONG else IN_CI if name in LESS_LONG else []
 
 
 def play(path: Path, outside: Path, *, update: bool) -> list[str]:
@@ -60,7 +50,9 @@ def play(path: Path, outside: Path, *, update: bool) -> list[str]:
     return [found for found in differences if found]
 
 
-@pytest.mark.parametrize("path", [pytest.param(path, marks=marks_of(path.name), id=path.name) for path in SCRIPTS])
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=[] if path.name in QUICK else IN_CI, id=path.name) for path in SCRIPTS]
+)
 def test_script(path: Path, tmp_path: Path) -> None:
     """Every command of the script prints and returns what the script says."""
     differences = play(path, tmp_path, update=UPDATE)
