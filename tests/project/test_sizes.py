@@ -8,7 +8,7 @@ from tests.project.source import ROOT, SOURCE, modules, nodes_of
 
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
-MOST_LINES = 145_605
+MOST_LINES = 145_607
 MOST_SKIPS = 20
 
 LENGTHS = {

@@ -73,7 +73,9 @@ def check_acl(account: str, partition: str, operation: str, parameters: Mapping[
             text = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
             raise refusal("InvalidBucketAclWithObjectOwnership", text)
         return
-    sets_acl = operation in {"PutBucketAcl", "PutObjectAcl"} or bool(set(acls) - {"bucket-owner-full-control"})
+    # An upload may name an ACL that gives rights to the bucket's owner only. rclone always sends `private`.
+    for_owner = {"bucket-owner-full-control", "private"}
+    sets_acl = operation in {"PutBucketAcl", "PutObjectAcl"} or bool(set(acls) - for_owner)
     bucket = _models().s3_backends[account][partition].buckets.get(parameters.get("Bucket")) if sets_acl else None
     if bucket is not None and bucket.ownership_rule == _OWNER_ENFORCED:
         raise refusal("AccessControlListNotSupported", "The bucket does not allow ACLs")
