@@ -92,13 +92,13 @@ def test_trust_and_sessions_are_asked_about(control: Control, world: Lab) -> Non
     """AssumeRole is decided by the trust policy; the caller may be a user, a role, a live session or the root user."""
     refused = question(control, f"arn:aws:iam::{ACCOUNT}:user/admin", "sts:AssumeRole", READER)
     allowed = question(control, f"arn:aws:iam::{ACCOUNT}:user/admin", "sts:AssumeRole", READER, sts__ExternalId=["x1"])
-    nobody = question(control, f"arn:aws:iam::{ACCOUNT}:user/admin", "sts:AssumeRole", f"{READER}2")
+    missing = question(control, f"arn:aws:iam::{ACCOUNT}:user/admin", "sts:AssumeRole", f"{READER}2")
     world.user("admin").assume(READER, "one", ExternalId="x1")
     session = f"arn:aws:sts::{ACCOUNT}:assumed-role/Reader/one"
 
     assert (refused["is_allowed"], refused["decided_by"]) == (False, "role trust policy")
     assert allowed["is_allowed"]
-    assert nobody["reasons"][0]["note"] == "no role has this ARN" or "no role has this ARN" in json.dumps(nobody)
+    assert "no role has this ARN" in json.dumps(missing)
     for caller, may in ((session, True), (READER, True), (f"arn:aws:iam::{ACCOUNT}:root", False)):
         assert question(control, caller, "sqs:SendMessage", SHOP)["is_allowed"] is may or caller.endswith("root")
     world.sandbox.move_clock(world.sandbox.clock.now() + 7200)
