@@ -62,8 +62,8 @@ def report(dsops: Dsops, engine: Engine, *words: str) -> subprocess.CompletedPro
 
 
 def test_the_servers_temporary_files_are_in_its_own_folder(engine: Engine) -> None:
-    """Trino creates a folder for each of its servers below java.io.tmpdir, which is removed when the engine ends."""
-    assert len(list(engine.temporary.glob("TrinoTest*"))) == 2  # the coordinator and one worker
+    """Trino creates folders for its servers below java.io.tmpdir, which is removed when the engine ends."""
+    assert len(list(engine.temporary.glob("TrinoTest*"))) >= 2  # of the coordinator and of one worker
 
 
 def test_the_output_is_that_of_a_report_on_files(dsops: Dsops, engine: Engine, dirty: Logs) -> None:
