@@ -102,7 +102,7 @@ def entries(view: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def states(view: dict[str, Any]) -> dict[tuple[str, str], tuple[str, list[str]]]:
-    """The links: from whom to which role, in which state, and why."""
+    """The links: source, target role, state, and reasons."""
     return {(link["from"], link["to"]): (link["state"], link["why"]) for link in view["links"]}
 
 
